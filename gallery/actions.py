@@ -1,0 +1,252 @@
+"""What can be done with models: each verb is guarded, and one transaction."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path, PurePath
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
+from django.core.files.uploadedfile import UploadedFile
+from django.db import transaction
+from django.utils import timezone
+from django.utils.module_loading import import_string
+from django.utils.text import get_valid_filename
+from django.utils.translation import gettext_lazy as _
+
+from gallery import meshes
+from gallery.models import MODEL_FORMATS, Model, Moderation, Source, StoredFile, Visibility
+from gallery.names import name_from_file
+from lumi import files
+from lumi.accounts.models import User
+from lumi.errors import Conflict, Forbidden, Invalid, InvalidState, NotFound, TooLarge
+
+Person = User | AnonymousUser
+MAX_STEM = 60  # characters of a file's name: 180 bytes in Chinese, and file systems take 255
+
+
+class NotFinished(InvalidState):
+    """Its files are not there yet."""
+
+    message = _("This model is not finished yet. Please wait until it is.")
+
+
+class NotYours(Forbidden):
+    """Everybody may look at it, only its owner may change it."""
+
+    message = _("Only the owner of this model can do this.")
+
+
+class Download(NamedTuple):
+    """A file to take home: where it lies, what it is called."""
+
+    key: str
+    file_name: str
+    size: int
+    format: str
+
+
+# --- Who may ----------------------------------------------------------------------------------------------------------
+def get_visible(*, user: Person, model_id: str, locked: bool = False) -> Model:
+    """The model, if this person may see it; `locked` until the transaction ends. Raises NotFound."""
+    models = Model.objects.visible_to(user)
+    models = models.select_for_update() if locked else models.with_owner()
+    model = models.with_id(model_id)
+    if model is None:
+        raise NotFound
+    return model
+
+
+def get_own(*, user: User, model_id: str) -> Model:
+    """The person's own model, locked. Raises NotFound for one they cannot see, NotYours for one of another's."""
+    model = get_visible(user=user, model_id=model_id, locked=True)
+    if model.owner_id != user.pk:
+        raise NotYours
+    model.owner = user
+    return model
+
+
+# --- A model in the making --------------------------------------------------------------------------------------------
+def create_unfinished(*, owner: User, name: str) -> Model:
+    """A private model whose files will come."""
+    return Model.objects.create(owner=owner, name=name, source=Source.AI_GENERATED)
+
+
+def complete(*, model_id: str, files: list[StoredFile]) -> None:
+    """Its files are there; earlier errors are forgotten. Raises Conflict if it is finished already, or gone."""
+    main = Model(files=files).main_file
+    if main is None:
+        raise ValueError(f"no file of a model among {[file['role'] for file in files]}")
+    now = timezone.now()
+    change_unfinished(
+        model_id,
+        files=files,
+        format=main["role"].upper(),
+        size=main["size"],
+        completed_at=now,
+        failed_at=None,
+        error_code="",
+    )
+
+
+def fail(*, model_id: str, error_code: str) -> None:
+    """It will not come unless somebody tries again. Raises Conflict if it is finished, or gone."""
+    change_unfinished(model_id, failed_at=timezone.now(), error_code=error_code)
+
+
+def reopen(*, model_id: str) -> None:
+    """Somebody tries again. Raises Conflict if it is finished, or gone."""
+    change_unfinished(model_id, failed_at=None, error_code="")
+
+
+def change_unfinished(model_id: str, **fields: Any) -> None:
+    """One UPDATE guarded by "not finished". Raises Conflict when it met no row."""
+    unfinished = Model.objects.filter(pk=model_id, completed_at__isnull=True)
+    if not unfinished.update(updated_at=timezone.now(), **fields):
+        raise Conflict
+
+
+# --- What its owner does ----------------------------------------------------------------------------------------------
+@transaction.atomic
+def edit(*, user: User, model_id: str, name: str | None = None, description: str | None = None) -> Model:
+    """Change what is given; None leaves it as it is."""
+    model = get_own(user=user, model_id=model_id)
+    given = {"name": name, "description": description}
+    return change(model, **{field: value for field, value in given.items() if value is not None})
+
+
+@transaction.atomic
+def publish(*, user: User, model_id: str) -> Model:
+    """Show it to everybody, as of now; a public one stays as it is. Raises NotFinished."""
+    model = get_own(user=user, model_id=model_id)
+    if not model.is_finished:
+        raise NotFinished
+    if model.visibility == Visibility.PUBLIC:
+        return model
+    return change(model, visibility=Visibility.PUBLIC, published_at=timezone.now())
+
+
+@transaction.atomic
+def unpublish(*, user: User, model_id: str) -> Model:
+    """Show it to nobody else; a private one stays as it is."""
+    model = get_own(user=user, model_id=model_id)
+    if model.visibility == Visibility.PRIVATE:
+        return model
+    return change(model, visibility=Visibility.PRIVATE, published_at=None)
+
+
+def change(model: Model, **fields: Any) -> Model:
+    """Write these fields and `updated_at`; nothing for no fields."""
+    for field, value in fields.items():
+        setattr(model, field, value)
+    if fields:
+        model.save(update_fields=[*fields, "updated_at"])
+    return model
+
+
+@transaction.atomic
+def remove(*, user: User, model_id: str) -> None:
+    """The owner throws it away: rows and files."""
+    if get_visible(user=user, model_id=model_id).owner_id != user.pk:
+        raise NotYours
+    erase(model_id=model_id)
+
+
+@transaction.atomic
+def erase(*, model_id: str) -> None:
+    """Rows and files go, whoever asks. Raises NotFound.
+
+    The room above lets go first, before the model is locked: it locks its jobs before their models, and two orders of
+    locking would be a deadlock.
+    """
+    import_string(settings.GALLERY_BEFORE_REMOVE)(model_id)
+    model = Model.objects.select_for_update().with_id(model_id)
+    if model is None:
+        raise NotFound
+    keys = [file["key"] for file in model.files]
+    model.delete()
+    transaction.on_commit(partial(files.discard, keys), robust=True)
+
+
+# --- What everybody does ----------------------------------------------------------------------------------------------
+def view(*, user: Person, model_id: str) -> Model:
+    """Look at it. Counts, unless the owner looks. Raises NotFound."""
+    model = get_visible(user=user, model_id=model_id)
+    if model.owner_id != user.pk:
+        Model.objects.count_one_more(model_id, "view_count")
+        model.view_count += 1
+    return model
+
+
+def download(*, user: Person, model_id: str, format: str | None = None) -> Download:
+    """The file of a format, or the main one. Counts. Raises NotFound, NotFinished, Invalid."""
+    model = get_visible(user=user, model_id=model_id)
+    if not model.is_finished:
+        raise NotFinished
+    file = model.main_file if format is None else file_of_format(model, format)
+    if file is None:  # a finished model without a main file cannot be made by any verb above
+        raise NotFound
+    Model.objects.count_one_more(model_id, "download_count")
+    return Download(file["key"], PurePath(file["key"]).name, file["size"], file["role"].upper())
+
+
+def file_of_format(model: Model, format: str) -> StoredFile:
+    """The file of that format, in upper or lower case. Raises Invalid, naming the formats there are."""
+    if format.lower() in MODEL_FORMATS and (file := model.file(format)):
+        return file
+    there = ", ".join(known.upper() for known in MODEL_FORMATS if model.file(known))
+    message = _("This model is not available in that format. There is: %(formats)s.") % {"formats": there}
+    raise Invalid(message, details={"format": [message]})
+
+
+def upload(*, owner: User, file: UploadedFile, name: str = "") -> Model:
+    """A person's own model file: private, finished at once. What it is, its content says, never its name.
+
+    Raises TooLarge and Invalid.
+    """
+    if (file.size or 0) > settings.MAX_MODEL_UPLOAD_BYTES:
+        raise TooLarge(_("This file is too large."))
+    stored = store_checked(owner, file)
+    own_name = name or name_from_file(file.name or "") or str(_("My model"))
+    try:
+        return create_uploaded(owner, own_name, stored)
+    except Exception:
+        files.discard([stored["key"]])
+        raise
+
+
+def store_checked(owner: User, file: UploadedFile) -> StoredFile:
+    """Store the file if it is a model. Raises Invalid."""
+    with TemporaryDirectory(prefix="lumi-upload-") as folder:
+        path = Path(folder) / "upload"
+        with path.open("wb") as copy:
+            copy.writelines(file.chunks())
+        format = meshes.check(path)
+        key = f"{files.new_folder('models', owner.pk)}/{file_name(file.name or '', format)}"
+        return {"role": format, "key": key, "size": files.save(path, key)}
+
+
+def file_name(given: str, format: str) -> str:
+    """A file name that any storage takes, with the ending that its content deserves."""
+    stem = PurePath(given).stem[:MAX_STEM].strip(". ")
+    return f"{get_valid_filename(stem) if stem else 'model'}.{format}"
+
+
+def create_uploaded(owner: User, name: str, file: StoredFile) -> Model:
+    """The row of an uploaded model."""
+    return Model.objects.create(
+        owner=owner,
+        name=name,
+        source=Source.USER_UPLOADED,
+        files=[file],
+        format=file["role"].upper(),
+        size=file["size"],
+        completed_at=timezone.now(),
+    )
+
+
+# --- What staff do ----------------------------------------------------------------------------------------------------
+def moderate(*, model_ids: Sequence[str], moderation: Moderation) -> int:
+    """Hide models from everybody but their owners, or show them again; how many there were."""
+    return Model.objects.filter(pk__in=model_ids).update(moderation=moderation)

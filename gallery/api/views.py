@@ -1,0 +1,165 @@
+"""The gallery's addresses: each asks one thing of the rooms below."""
+
+from typing import Any, cast
+
+from django.utils.translation import gettext_lazy as _
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.generics import GenericAPIView
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import Serializer
+from rest_framework.views import APIView
+
+from gallery import actions
+from gallery.api.parsers import ModelUploadParser
+from gallery.api.serializers import (
+    DownloadSerializer,
+    EditSerializer,
+    FormatSerializer,
+    ModelSerializer,
+    ModelUploadSerializer,
+    represent,
+)
+from gallery.models import Model
+from gallery.querysets import SORT_ORDERS, ModelQuerySet, in_order
+from lumi.accounts.models import User
+from lumi.api.permissions import IsSignedInToWrite
+from lumi.errors import Invalid
+
+SORT_BY = OpenApiParameter(
+    "sortBy", OpenApiTypes.STR, enum=list(SORT_ORDERS), default="latest", description="The order."
+)
+
+
+def checked(serializer: Serializer[Any]) -> dict[str, Any]:
+    """What was sent, if it is valid. Raises ValidationError."""
+    serializer.is_valid(raise_exception=True)
+    data: dict[str, Any] = serializer.validated_data
+    return data
+
+
+def caller(request: Request) -> User:
+    """The person who calls, where a permission has let nobody else through."""
+    return cast("User", request.user)
+
+
+def one(model: Model, request: Request, **kwargs: Any) -> Response:
+    """The answer that is one model."""
+    (shown,) = represent([model], user=request.user, request=request)
+    return Response(shown, **kwargs)
+
+
+class ModelListView(GenericAPIView[Model]):
+    """Pages of models."""
+
+    def page_of(self, models: ModelQuerySet) -> Response:
+        """The page that the query asks for: its ids from an index alone, then the rows; so late pages are cheap."""
+        ids = self.paginate_queryset(models.values_list("pk", flat=True)) or []
+        rows = in_order(Model.objects.with_owner().filter(pk__in=ids), ids)
+        return self.get_paginated_response(represent(rows, user=self.request.user, request=self.request))
+
+
+class MyModelsView(ModelListView):
+    """`GET /api/models/me`."""
+
+    @extend_schema(operation_id="listMyModels", responses=ModelSerializer(many=True), tags=["models"])
+    def get(self, request: Request) -> Response:
+        """The caller's own models, newest first."""
+        return self.page_of(Model.objects.owned_by(caller(request)).newest_first())
+
+
+class PublicModelsView(ModelListView):
+    """`GET /api/models/public`."""
+
+    permission_classes = (AllowAny,)
+
+    @extend_schema(
+        operation_id="listPublicModels", parameters=[SORT_BY], responses=ModelSerializer(many=True), tags=["models"]
+    )
+    def get(self, request: Request) -> Response:
+        """The gallery."""
+        return self.page_of(Model.objects.in_gallery().sorted_by(order_in(request)))
+
+
+def order_in(request: Request) -> str:
+    """The order that the query asks for. Raises Invalid."""
+    order = request.query_params.get("sortBy", "latest")
+    if order in SORT_ORDERS:
+        return order
+    message = _("“sortBy” must be one of: %(orders)s.") % {"orders": ", ".join(SORT_ORDERS)}
+    raise Invalid(message, details={"sortBy": [message]})
+
+
+class ModelView(APIView):
+    """`GET`, `PATCH` and `DELETE /api/models/{id}`."""
+
+    permission_classes = (IsSignedInToWrite,)
+
+    @extend_schema(operation_id="getModel", responses=ModelSerializer, tags=["models"])
+    def get(self, request: Request, model_id: str) -> Response:
+        """A model. Counts a view, unless its owner looks."""
+        return one(actions.view(user=request.user, model_id=model_id), request)
+
+    @extend_schema(operation_id="editModel", request=EditSerializer, responses=ModelSerializer, tags=["models"])
+    def patch(self, request: Request, model_id: str) -> Response:
+        """Change its name or description."""
+        given = checked(EditSerializer(data=request.data))
+        return one(actions.edit(user=caller(request), model_id=model_id, **given), request)
+
+    @extend_schema(operation_id="deleteModel", responses={200: None}, tags=["models"])
+    def delete(self, request: Request, model_id: str) -> Response:
+        """Throw it away, with its files."""
+        actions.remove(user=caller(request), model_id=model_id)
+        return Response(None)
+
+
+class PublishView(APIView):
+    """`POST /api/models/{id}/publish`."""
+
+    @extend_schema(operation_id="publishModel", request=None, responses=ModelSerializer, tags=["models"])
+    def post(self, request: Request, model_id: str) -> Response:
+        """Show it to everybody."""
+        return one(actions.publish(user=caller(request), model_id=model_id), request)
+
+
+class UnpublishView(APIView):
+    """`POST /api/models/{id}/unpublish`."""
+
+    @extend_schema(operation_id="unpublishModel", request=None, responses=ModelSerializer, tags=["models"])
+    def post(self, request: Request, model_id: str) -> Response:
+        """Show it to nobody else."""
+        return one(actions.unpublish(user=caller(request), model_id=model_id), request)
+
+
+class DownloadView(APIView):
+    """`POST /api/models/{id}/download`."""
+
+    permission_classes = (AllowAny,)
+
+    @extend_schema(
+        operation_id="downloadModel", request=FormatSerializer, responses=DownloadSerializer, tags=["models"]
+    )
+    def post(self, request: Request, model_id: str) -> Response:
+        """The address of its file. Counts a download."""
+        given = checked(FormatSerializer(data=request.data))
+        file = actions.download(user=request.user, model_id=model_id, **given)
+        return Response(DownloadSerializer(file, context={"request": request}).data)
+
+
+class UploadView(APIView):
+    """`POST /api/models/upload`."""
+
+    parser_classes = (ModelUploadParser,)
+
+    @extend_schema(
+        operation_id="uploadModel",
+        request={"multipart/form-data": ModelUploadSerializer},
+        responses={201: ModelSerializer},
+        tags=["models"],
+    )
+    def post(self, request: Request) -> Response:
+        """Bring one's own model file."""
+        given = checked(ModelUploadSerializer(data=request.data))
+        return one(actions.upload(owner=caller(request), **given), request, status=201)

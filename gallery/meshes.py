@@ -1,0 +1,199 @@
+"""Is this file a model? Decided by its content, and bounded before anything large is built from it.
+
+Each check reads no more than the file says it holds, and refuses what would become more than MAX_FACES triangles.
+"""
+
+import json
+import re
+import zipfile
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from typing import IO, Any
+from xml.parsers import expat
+
+import numpy as np
+import trimesh
+from django.utils.translation import gettext_lazy as _
+
+from lumi.errors import Invalid
+
+MAX_FACES = 1_000_000
+MAX_NODES = 10_000
+MAX_PARTS = 1_000
+MAX_UNPACKED_BYTES = 400 * 1024 * 1024
+STL_HEADER, STL_FACE = 84, 50
+OBJ_SHAPE = re.compile(rb"^[ \t]*([vf][ \t][^\r\n]*)", re.MULTILINE)
+OBJ_TEXTURE_AND_NORMAL = re.compile(rb"/[^\s]*")
+
+
+class NotAModel(Invalid):
+    """The file is none of the formats that Lumi takes, or is broken."""
+
+    message = _("This file could not be read as a 3D model. Please upload a GLB, STL, OBJ or 3MF file.")
+
+
+class TooManyFaces(Invalid):
+    """It would take more memory than one upload may have."""
+
+    message = _("This model is too detailed. Please simplify it and try again.")
+
+
+def check(path: Path) -> str:
+    """The format of the model at `path`: glb, stl, obj or 3mf. Raises NotAModel and TooManyFaces."""
+    format = format_of(path)
+    try:
+        faces = READERS[format](path)
+    except Invalid:
+        raise
+    except Exception as error:  # a parser that meets nonsense may raise anything
+        raise NotAModel from error
+    if not faces:
+        raise NotAModel
+    return format
+
+
+def format_of(path: Path) -> str:
+    """What the first bytes say. Raises NotAModel."""
+    with path.open("rb") as file:
+        start = file.read(512)
+    if start.startswith(b"glTF"):
+        return "glb"
+    if start.startswith(b"PK\x03\x04"):
+        return "3mf"
+    if is_binary_stl(path, start) or start.lstrip().lower().startswith(b"solid"):
+        return "stl"
+    if start and b"\0" not in start:
+        return "obj"
+    raise NotAModel
+
+
+def is_binary_stl(path: Path, start: bytes) -> bool:
+    """A binary STL has no magic, but its size follows from its own count of faces."""
+    faces = int.from_bytes(start[80:STL_HEADER], "little")
+    return path.stat().st_size == STL_HEADER + STL_FACE * faces
+
+
+def bounded(faces: int) -> None:
+    """Raises TooManyFaces."""
+    if faces > MAX_FACES:
+        raise TooManyFaces
+
+
+def faces_in(content: IO[bytes], format: str) -> int:
+    """How many faces trimesh finds; materials and other files are not looked at. Raises what trimesh raises."""
+    scene = trimesh.load_scene(content, file_type=format, process=False, skip_materials=True)
+    found = [mesh for mesh in scene.geometry.values() if isinstance(mesh, trimesh.Trimesh)]
+    if not all(is_sound(mesh) for mesh in found if len(mesh.faces)):
+        raise NotAModel
+    return sum(len(mesh.faces) for mesh in found)
+
+
+def is_sound(mesh: trimesh.Trimesh) -> bool:
+    """Every corner of every face exists, somewhere in space."""
+    return bool(np.isfinite(mesh.vertices).all() and mesh.faces.min() >= 0 and mesh.faces.max() < len(mesh.vertices))
+
+
+# --- STL --------------------------------------------------------------------------------------------------------------
+def read_stl(path: Path) -> int:
+    """Binary or text."""
+    content = path.read_bytes()
+    bounded(content.lower().count(b"endfacet") if content[:5].lower() == b"solid" else len(content) // STL_FACE)
+    return faces_in(BytesIO(content), "stl")
+
+
+# --- OBJ --------------------------------------------------------------------------------------------------------------
+def read_obj(path: Path) -> int:
+    """Only corners and faces are handed on: groups and materials cost time and do not change the shape."""
+    content = re.sub(rb"\\\r?\n", b" ", path.read_bytes())  # a line may go on in the next one
+    lines = OBJ_SHAPE.findall(content)
+    bounded(sum(max(len(line.split()) - 3, 0) for line in lines if line.startswith(b"f")))
+    return faces_in(BytesIO(OBJ_TEXTURE_AND_NORMAL.sub(b"", b"\n".join(lines))), "obj")
+
+
+# --- GLB --------------------------------------------------------------------------------------------------------------
+def read_glb(path: Path) -> int:
+    """Its own table of contents says how large it would become."""
+    content = path.read_bytes()
+    if int.from_bytes(content[8:12], "little") != len(content):
+        raise NotAModel
+    length = int.from_bytes(content[12:16], "little")
+    bounded_glb(json.loads(content[20 : 20 + length]))
+    return faces_in(BytesIO(content), "glb")
+
+
+def bounded_glb(contents: dict[str, Any]) -> None:
+    """Accessors may be larger than the file and meshes may share them: count what would be built. Raises Invalid."""
+    counts = [accessor["count"] for accessor in contents["accessors"]]
+    primitives = [primitive for mesh in contents["meshes"] for primitive in mesh["primitives"]]
+    corners = sum(counts[accessor] for primitive in primitives for accessor in accessors_of(primitive))
+    bounded(max(sum(counts), corners) // 12)  # a face has three corners, with place, normal, texture and index each
+    if len(contents.get("nodes", [])) > MAX_NODES:
+        raise TooManyFaces
+
+
+def accessors_of(primitive: dict[str, Any]) -> list[int]:
+    """The accessors that one primitive reads."""
+    return [*primitive["attributes"].values(), *([primitive["indices"]] if "indices" in primitive else [])]
+
+
+# --- 3MF --------------------------------------------------------------------------------------------------------------
+def read_3mf(path: Path) -> int:
+    """A ZIP of XML: bounded by what its table of contents declares, of which zipfile reads no more."""
+    with zipfile.ZipFile(path) as archive:
+        parts = archive.infolist()
+        if len(parts) > MAX_PARTS or sum(part.file_size for part in parts) > MAX_UNPACKED_BYTES:
+            raise TooManyFaces
+        # Other packings are unpacked by the chunk, however much one chunk becomes.
+        if any(part.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for part in parts):
+            raise NotAModel
+        models = [part for part in parts if part.filename.lower().endswith(".model")]
+        return sum(faces_in_xml(archive, part) for part in models)
+
+
+def faces_in_xml(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> int:
+    """How many triangles one part holds. Raises NotAModel and what the parser raises."""
+    reader = ThreeMfReader()
+    with archive.open(part) as content:
+        reader.parser.ParseFile(content)
+    return reader.faces
+
+
+class ThreeMfReader:
+    """Counts triangles whose corners exist, object by object, keeping nothing else."""
+
+    def __init__(self) -> None:
+        self.parser = expat.ParserCreate(namespace_separator=" ")
+        self.parser.StartElementHandler = self.start
+        self.parser.StartDoctypeDeclHandler = self.refuse
+        self.corners = self.faces = 0
+
+    def refuse(self, *_declaration: Any) -> None:
+        """3MF has no DTD; with one come entity bombs."""
+        raise NotAModel
+
+    def start(self, tag: str, attributes: dict[str, str]) -> None:
+        """One element begins."""
+        kind = tag.rpartition(" ")[2]
+        if kind == "mesh":
+            self.corners = 0
+        elif kind == "vertex":
+            self.corner(attributes)
+        elif kind == "triangle":
+            self.face(attributes)
+
+    def corner(self, attributes: dict[str, str]) -> None:
+        """A place in space."""
+        if not all(np.isfinite(float(attributes[axis])) for axis in "xyz"):
+            raise NotAModel
+        self.corners += 1
+
+    def face(self, attributes: dict[str, str]) -> None:
+        """Three corners that were given before."""
+        if not all(0 <= int(attributes[corner]) < self.corners for corner in ("v1", "v2", "v3")):
+            raise NotAModel
+        self.faces += 1
+        bounded(self.faces)
+
+
+READERS: dict[str, Callable[[Path], int]] = {"stl": read_stl, "obj": read_obj, "glb": read_glb, "3mf": read_3mf}

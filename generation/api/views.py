@@ -1,0 +1,137 @@
+"""Generation over REST: each view makes one call to the front door."""
+
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework.parsers import MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import GenericViewSet
+
+from gallery.api.serializers import represent
+from generation import pipeline
+from generation.api.serializers import (
+    RequestSerializer,
+    SelectedSerializer,
+    SelectSerializer,
+    StartedSerializer,
+    StartSerializer,
+    UploadSerializer,
+)
+from generation.models import GenerationRequest, ModelGenerationJob
+from lumi.accounts.models import User
+from lumi.errors import NotFound
+
+
+def shown(requests: list[GenerationRequest], request: Request) -> list[dict[str, Any]]:
+    """Requests as the wire has them; their models in two statements, however many there are."""
+    jobs = list(ModelGenerationJob.objects.filter(request__in=requests).select_related("model__owner"))
+    models = represent([job.model for job in jobs], user=request.user, request=request)
+    by_request = {job.request_id: model for job, model in zip(jobs, models, strict=True)}
+    context = {"request": request, "models": by_request}
+    return list(RequestSerializer(requests, many=True, context=context).data)  # type: ignore[arg-type]
+
+
+class GenerationView(GenericViewSet[GenerationRequest]):
+    """What both views share."""
+
+    request: Request
+    queryset = GenerationRequest.objects.none()
+    serializer_class = RequestSerializer
+    lookup_url_kwarg = "request_id"
+
+    @property
+    def person(self) -> User:
+        """The caller."""
+        return self.request.user  # type: ignore[return-value]
+
+    def valid(self, serializer_class: type[Any]) -> dict[str, Any]:
+        """The validated input. Raises ValidationError."""
+        serializer = serializer_class(data=self.request.data)
+        serializer.is_valid(raise_exception=True)
+        return serializer.validated_data
+
+    def one(self, request_id: str) -> dict[str, Any]:
+        """The caller's own request as the wire has it. Raises NotFound."""
+        found = GenerationRequest.objects.owned_by(self.person).with_images().filter(pk=request_id).first()
+        if found is None:
+            raise NotFound(_("We could not find this request. It may have been deleted."))
+        return shown([found], self.request)[0]
+
+
+class RequestViewSet(GenerationView):
+    """`/api/requests`."""
+
+    @extend_schema(operation_id="listRequests", responses=RequestSerializer(many=True), tags=["requests"])
+    def list(self, request: Request) -> Response:
+        """The caller's own requests, newest first."""
+        page = self.paginate_queryset(GenerationRequest.objects.owned_by(self.person).newest_first().with_images())
+        return self.get_paginated_response(shown(list(page or []), request))
+
+    @extend_schema(
+        operation_id="createRequest", request=StartSerializer, responses={201: StartedSerializer}, tags=["requests"]
+    )
+    def create(self, request: Request) -> Response:
+        """Start four pictures from a sentence. Answers at once; the work is done by workers."""
+        started = pipeline.start(owner=self.person, **self.valid(StartSerializer))
+        message = _("We are working on your four pictures.")
+        return Response({"request": self.one(started.id), "message": str(message)}, status=201)
+
+    @extend_schema(operation_id="getRequest", responses=RequestSerializer, tags=["requests"])
+    def retrieve(self, request: Request, request_id: str) -> Response:
+        """One of the caller's own requests, with its images and model."""
+        return Response(self.one(request_id))
+
+    @extend_schema(
+        operation_id="deleteRequest", responses={200: OpenApiResponse(description="Deleted.")}, tags=["requests"]
+    )
+    def destroy(self, request: Request, request_id: str) -> Response:
+        """Stop what runs and delete rows and files; a public model stays."""
+        pipeline.discard(owner=self.person, request_id=request_id)
+        return Response(None)
+
+    @extend_schema(operation_id="cancelRequest", request=None, responses=RequestSerializer, tags=["requests"])
+    def cancel(self, request: Request, request_id: str) -> Response:
+        """Stop an unfinished request."""
+        pipeline.cancel(owner=self.person, request_id=request_id)
+        return Response(self.one(request_id))
+
+    @extend_schema(operation_id="retryRequest", request=None, responses=RequestSerializer, tags=["requests"])
+    def retry(self, request: Request, request_id: str) -> Response:
+        """Try again what failed."""
+        pipeline.retry(owner=self.person, request_id=request_id)
+        return Response(self.one(request_id))
+
+
+class RequestUploadViewSet(GenerationView):
+    """`/api/requests/upload`."""
+
+    parser_classes = (MultiPartParser,)
+
+    @extend_schema(
+        operation_id="uploadRequest",
+        request={"multipart/form-data": UploadSerializer},
+        responses={201: StartedSerializer},
+        tags=["requests"],
+    )
+    def create(self, request: Request) -> Response:
+        """Start with a picture of one's own."""
+        started = pipeline.start_from_image(owner=self.person, **self.valid(UploadSerializer))
+        message = _("Your picture is ready to be made into a model.")
+        return Response({"request": self.one(started.id), "message": str(message)}, status=201)
+
+
+class ModelOrderViewSet(GenerationView):
+    """`POST /api/models`: choosing belongs to generation, the model then to the gallery."""
+
+    @extend_schema(
+        operation_id="createModel", request=SelectSerializer, responses={201: SelectedSerializer}, tags=["models"]
+    )
+    def create(self, request: Request) -> Response:
+        """Choose one of a request's pictures and have it built."""
+        chosen = self.valid(SelectSerializer)
+        pipeline.select_image(owner=self.person, **chosen)
+        message = _("We are building your model.")
+        model = self.one(chosen["request_id"])["model"]
+        return Response({"model": model, "message": str(message)}, status=201)

@@ -1,0 +1,35 @@
+"""What a person is told for a code: sentences that say what to do, never a provider's text."""
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+PROMPT_NOT_OPTIMIZED = "PROMPT_NOT_OPTIMIZED"
+OUTCOME_UNKNOWN = "OUTCOME_UNKNOWN"
+TIMEOUT = "TIMEOUT"
+CANCELLED = "CANCELLED"
+CHOICE_EXPIRED = "CHOICE_EXPIRED"
+NOT_PAINTED = "NOT_PAINTED"
+
+SENTENCES: dict[str, Promise] = {
+    PROMPT_NOT_OPTIMIZED: _(
+        "We could not refine your prompt this time, so the pictures were painted from your own words."
+    ),
+    OUTCOME_UNKNOWN: _(
+        "We lost the connection while handing over this job and do not know whether it was accepted. "
+        "Nothing was charged again. You can try again yourself."
+    ),
+    TIMEOUT: _("This took too long and was given up. Please try again."),
+    CANCELLED: _("This was cancelled."),
+    CHOICE_EXPIRED: _("No picture was chosen in time, so this request was closed. Please start a new one."),
+    NOT_PAINTED: _("You brought your own picture, so this one was not painted."),
+    "CONTENT_REFUSED": _(
+        "The content was refused by the content check. Please change your prompt and start a new request."
+    ),
+    "INVALID_INPUT": _("This prompt or picture could not be used. Please change it and start a new request."),
+}
+DEFAULT = _("This did not work. Please try again later.")
+
+
+def sentence(code: str) -> str | None:
+    """The sentence for a code, in the reader's language; None for no code."""
+    return str(SENTENCES.get(code, DEFAULT)) if code else None

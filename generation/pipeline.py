@@ -1,0 +1,302 @@
+"""The front door: what a person or an operator can ask of generation. Each verb is one transaction; what must happen
+outside (a bell, a file deleted, a provider told to stop) follows the commit."""
+
+from datetime import datetime, timedelta
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from django.conf import settings
+from django.core.files.uploadedfile import UploadedFile
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from PIL import Image, ImageOps
+
+from gallery import actions as gallery
+from gallery.models import Model, Visibility
+from gallery.names import name_from
+from generation import messages, tasks
+from generation.kinds import locked_request, request_id_of, write_image
+from generation.models import (
+    IMAGES_PER_REQUEST,
+    GeneratedImage,
+    GenerationRequest,
+    ImageGenerationJob,
+    Job,
+    ModelGenerationJob,
+)
+from generation.states import RETRYABLE, UNFINISHED, ImageStatus, JobStatus, Phase, RequestStatus, Stage
+from lumi import clock, files
+from lumi.accounts.models import User
+from lumi.errors import Conflict, Invalid, InvalidState, NotFound, TooLarge
+
+MOST_PIXELS = 40_000_000
+
+
+def start(*, owner: User, prompt: str, optimize_prompt: bool = True) -> GenerationRequest:
+    """A new request with its four images and their jobs. The LLM and the painting happen in a worker."""
+    with transaction.atomic():
+        now = clock.now()
+        request = GenerationRequest.objects.create(
+            owner=owner, prompt=prompt, optimize_prompt=optimize_prompt, next_at=now, deadline_at=work_deadline(now)
+        )
+        images = [GeneratedImage(request=request, index=index) for index in range(IMAGES_PER_REQUEST)]
+        GeneratedImage.objects.bulk_create(images)
+        ImageGenerationJob.objects.bulk_create(
+            ImageGenerationJob(image=image, max_retries=retries("image")) for image in images
+        )
+        tasks.ring_after_commit()
+    return request
+
+
+def start_from_image(*, owner: User, file: UploadedFile, prompt: str) -> GenerationRequest:
+    """A request whose image 0 is the person's own picture; the choice is all that is left. Raises Invalid."""
+    key = keep_picture(owner, cleaned_picture(file))
+    try:
+        return request_for_picture(owner, prompt, key)
+    except BaseException:
+        files.discard([key])
+        raise
+
+
+def request_for_picture(owner: User, prompt: str, key: str) -> GenerationRequest:
+    """The rows of a request that starts with a picture: four images, of which the first is finished."""
+    now = timezone.now()
+    done = {"prompt": prompt, "key": key, "status": ImageStatus.COMPLETED, "completed_at": now}
+    none = {"status": ImageStatus.FAILED, "error_code": messages.NOT_PAINTED, "failed_at": now}
+    with transaction.atomic():
+        request = GenerationRequest.objects.create(
+            owner=owner,
+            prompt=prompt,
+            optimize_prompt=False,
+            status=RequestStatus.IMAGE_COMPLETED,
+            deadline_at=choice_deadline(),
+        )
+        GeneratedImage.objects.bulk_create(
+            GeneratedImage(request=request, index=index, **(none if index else done))
+            for index in range(IMAGES_PER_REQUEST)
+        )
+    return request
+
+
+def select_image(*, owner: User, request_id: str, index: int) -> Model:
+    """Choose one of the four pictures; a model is built from it. Raises NotFound, Conflict, InvalidState."""
+    with transaction.atomic():
+        request = locked(owner, request_id)
+        if request.selected_image_index is not None:
+            raise Conflict(_("A picture has already been chosen for this request."))
+        if request.status != RequestStatus.IMAGE_COMPLETED:
+            raise InvalidState(_("The pictures are not ready yet. Please wait until they are finished."))
+        image = request.images.get(index=index)
+        if image.status != ImageStatus.COMPLETED:
+            raise InvalidState(_("This picture was not finished. Please choose another one."))
+        model = order_model(request, image)
+        request.move(RequestStatus.MODEL_PENDING, selected_image_index=index, deadline_at=work_deadline())
+        tasks.ring_after_commit()
+    return model
+
+
+def order_model(request: GenerationRequest, image: GeneratedImage) -> Model:
+    """An unfinished model and the job that builds it."""
+    model = gallery.create_unfinished(owner=request.owner, name=name_from(request.prompt))
+    ModelGenerationJob.objects.create(
+        model=model, request=request, source_image=image, next_at=clock.now(), max_retries=retries("model")
+    )
+    return model
+
+
+def retry(*, owner: User, request_id: str) -> GenerationRequest:
+    """Once more what failed. Raises NotFound, InvalidState."""
+    with transaction.atomic():
+        request = locked(owner, request_id)
+        if request.status not in RETRYABLE:
+            raise InvalidState(_("Only failed requests can be tried again."))
+        retry_locked(request)
+    return request
+
+
+def retry_locked(request: GenerationRequest) -> None:
+    """What failed starts again; a model job that was given up while the provider still worked is picked up there."""
+    if request.status == RequestStatus.IMAGE_FAILED:
+        for job in ImageGenerationJob.objects.of_request(request.id).with_context():
+            retry_image(job)
+        reopen_images(request)
+    else:
+        retry_model(request)
+    tasks.ring_after_commit()
+
+
+def retry_image(job: ImageGenerationJob) -> None:
+    """A failed image and its job start again; one that is painted stays."""
+    if job.image.status == ImageStatus.FAILED:
+        write_image(job.image, ImageStatus.PENDING, error_code="", failed_at=None)
+        restart(job, next_at=clock.now() if job.image.prompt else None)
+
+
+def reopen_images(request: GenerationRequest) -> None:
+    """Painting starts again; where the prompts were never written, they come first."""
+    undesigned = request.images.filter(prompt="").exists()
+    design = {"next_at": clock.now(), "design_tries": 0} if undesigned else {}
+    request.move(RequestStatus.IMAGE_PENDING, error_code="", deadline_at=work_deadline(), **design)
+
+
+def retry_model(request: GenerationRequest) -> None:
+    """The same model again, or a new one where its owner has deleted it."""
+    request.move(RequestStatus.MODEL_PENDING, error_code="", deadline_at=work_deadline())
+    job = ModelGenerationJob.objects.of_request(request.id).with_context().first()
+    if job is None:
+        order_model(request, request.images.get(index=request.selected_image_index or 0))
+        return
+    gallery.reopen(model_id=job.model_id)
+    restart(job, next_at=clock.now())
+    if job.stage == Stage.POLLING:
+        request.move(RequestStatus.MODEL_GENERATING)
+
+
+def requeue(*, job: Job) -> bool:
+    """An operator's retry of one failed job; False where its request no longer waits for it."""
+    with locked_request(request_id_of(job)) as request:
+        if isinstance(job, ModelGenerationJob) and request.status == RequestStatus.MODEL_FAILED:
+            retry_model(request)
+        elif isinstance(job, ImageGenerationJob) and request.phase == Phase.IMAGE_GENERATION and is_open(request):
+            retry_image(job)
+            if request.status == RequestStatus.IMAGE_FAILED:
+                reopen_images(request)
+        else:
+            return False
+        tasks.ring_after_commit()
+    return True
+
+
+def is_open(request: GenerationRequest) -> bool:
+    """It still waits for something, or may be retried."""
+    return request.status in UNFINISHED | RETRYABLE
+
+
+def restart(job: Job, *, next_at: datetime | None) -> None:
+    """A new life for an ended job. A paid order that the provider may still finish is asked for, not paid again."""
+    fresh = {"retry_count": 0, "error_code": "", "error_text": "", "next_at": next_at}
+    fresh |= {"started_at": None, "duration_ms": None}
+    if job.status == JobStatus.TIMEOUT and job.provider_job_id:
+        timeout = clock.now() + timedelta(seconds=settings.GENERATION[job.kind]["timeout"])
+        job.move(Stage.POLLING, JobStatus.RUNNING, timeout_at=timeout, **fresh)
+    else:
+        nothing: dict[str, Any] = {"provider_job_id": "", "results": [], "progress": 0, "timeout_at": None}
+        job.move(Stage.WAITING, JobStatus.PENDING, attempt=job.attempt + 1, **nothing, **fresh)
+
+
+def cancel(*, owner: User, request_id: str) -> GenerationRequest:
+    """Stop what runs. Raises NotFound, InvalidState."""
+    with transaction.atomic():
+        request = locked(owner, request_id)
+        if request.status not in UNFINISHED:
+            raise InvalidState(_("This request is already finished and cannot be cancelled."))
+        cancel_locked(request)
+    return request
+
+
+def cancel_locked(request: GenerationRequest) -> None:
+    """End all open jobs, images and the model; whoever works on one of them writes nothing more.
+
+    The jobs are locked as they are read: a tick may be claiming one of them at this moment.
+    """
+    now = timezone.now()
+    for image_job in ImageGenerationJob.objects.of_request(request.id).open().with_context().select_for_update():
+        end_as_cancelled(image_job)
+        write_image(image_job.image, ImageStatus.FAILED, error_code=messages.CANCELLED, failed_at=now)
+    for model_job in ModelGenerationJob.objects.of_request(request.id).open().with_context().select_for_update():
+        end_as_cancelled(model_job)
+        gallery.fail(model_id=model_job.model_id, error_code=messages.CANCELLED)
+    request.move(
+        RequestStatus.CANCELLED,
+        ended_from=request.status,
+        error_code=messages.CANCELLED,
+        next_at=None,
+        lease_until=None,
+        deadline_at=None,
+    )
+
+
+def end_as_cancelled(job: Job) -> None:
+    """End a job, and have the provider told."""
+    if job.stage == Stage.POLLING:
+        told = partial(tasks.cancel_at_provider.delay, job.kind, job.provider, job.provider_job_id)
+        transaction.on_commit(told, robust=True)
+    job.move(Stage.ENDED, JobStatus.CANCELLED, next_at=None, error_code=messages.CANCELLED)
+
+
+def discard(*, owner: User, request_id: str) -> None:
+    """Delete a request: what runs is stopped, rows and files go; a public model stays. Raises NotFound."""
+    with transaction.atomic():
+        request = locked(owner, request_id)
+        if request.status in UNFINISHED:
+            cancel_locked(request)
+        job = ModelGenerationJob.objects.select_related("model").filter(request=request).first()
+        keys = [key for key in request.images.values_list("key", flat=True) if key]
+        if job and job.model.visibility != Visibility.PUBLIC:
+            gallery.erase(model_id=job.model_id)
+        request.delete()
+        transaction.on_commit(partial(files.discard, keys), robust=True)
+
+
+def release_model(model_id: str) -> None:
+    """A model is about to be deleted (the gallery's slot): stop what still builds it."""
+    job = ModelGenerationJob.objects.select_related("request").filter(model_id=model_id).first()
+    if job is None:
+        return
+    request = GenerationRequest.objects.select_for_update().get(pk=job.request_id)
+    if request.status in (RequestStatus.MODEL_PENDING, RequestStatus.MODEL_GENERATING):
+        cancel_locked(request)
+
+
+def locked(owner: User, request_id: str) -> GenerationRequest:
+    """A person's own request, held until the transaction ends. Raises NotFound."""
+    request = GenerationRequest.objects.select_for_update().owned_by(owner).filter(pk=request_id).first()
+    if request is None:
+        raise NotFound(_("We could not find this request. It may have been deleted."))
+    return request
+
+
+def retries(kind: str) -> int:
+    """How often a job of this kind is tried again."""
+    return max(0, settings.GENERATION[kind]["tries"] - 1)
+
+
+def work_deadline(now: datetime | None = None) -> datetime:
+    """When images or a model must be there, queueing included."""
+    return (now or clock.now()) + timedelta(seconds=settings.GENERATION["work_deadline"])
+
+
+def choice_deadline() -> datetime:
+    """When a picture must be chosen."""
+    return clock.now() + timedelta(seconds=settings.GENERATION["choice_deadline"])
+
+
+def cleaned_picture(file: UploadedFile) -> bytes:
+    """The picture decoded and encoded anew as PNG: no metadata, nothing hidden. Raises Invalid."""
+    if file.size and file.size > settings.MAX_IMAGE_UPLOAD_BYTES:
+        raise TooLarge(_("The picture is too large."))
+    try:
+        with Image.open(file, formats=["PNG", "JPEG", "WEBP"]) as picture:
+            if picture.width * picture.height > MOST_PIXELS or min(picture.size) < 64:
+                raise ValueError("dimensions")
+            upright = ImageOps.exif_transpose(picture).convert("RGBA" if "A" in picture.getbands() else "RGB")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        message = _("Please send a PNG, JPEG or WebP picture of at least 64 × 64 pixels.")
+        raise Invalid(message, details={"file": [str(message)]}) from error
+    out = BytesIO()
+    upright.save(out, "PNG")
+    return out.getvalue()
+
+
+def keep_picture(owner: User, content: bytes) -> str:
+    """The picture in Lumi's storage; its key. Removed again when the transaction does not hold."""
+    key = f"{files.new_folder('images', owner.id)}/image-0.png"
+    with TemporaryDirectory(prefix="lumi-") as folder:
+        path = Path(folder) / "image-0.png"
+        path.write_bytes(content)
+        files.save(path, key)
+    return key

@@ -1,0 +1,86 @@
+"""The clockwork: load, one step, what follows. Messages are bells and carry ids only: one that is lost, late or doubled
+does no harm, because a claim (an id with its fence) is looked up in the database before anything is done."""
+
+import logging
+
+from celery import shared_task
+from django.db import transaction
+
+from generation import queue, steps, sweeps
+from generation.models import GenerationRequest, Stale
+from lumi import clock
+from providers import registry
+
+logger = logging.getLogger(__name__)
+
+BELL_SECONDS = 30  # a bell that nobody heard for so long is dropped: the tick rings again
+
+
+def ring() -> None:
+    """Tell the workers that there is something to do. Without a broker the next tick finds it."""
+    try:
+        tick.apply_async(expires=BELL_SECONDS)
+    except tick.OperationalError:
+        logger.warning("no broker: the tick will find the work")
+
+
+def ring_after_commit() -> None:
+    """`ring`, once what was written can be seen."""
+    transaction.on_commit(ring, robust=True)
+
+
+@shared_task(name="generation.tick")
+def tick() -> None:
+    """Claim what is due, and hand each claim to a worker."""
+    for request_id, fence in queue.claim_designs():
+        write_designs.apply_async((request_id, fence))
+    for kind in queue.JOBS:
+        for job_id, fence in queue.claim(kind):
+            advance.apply_async((kind, job_id, fence))
+
+
+@shared_task(name="generation.write_designs")
+def write_designs(request_id: str, fence: int) -> None:
+    """The design step of one request."""
+    request = GenerationRequest.objects.filter(pk=request_id, fence=fence, lease_until__gte=clock.now()).first()
+    if request is None:
+        return
+    try:
+        steps.write_designs(request)
+    except Stale:
+        logger.info("stale write refused", extra={"request": request_id})
+    ring()
+
+
+@shared_task(name="generation.advance")
+def advance(kind: str, job_id: str, fence: int) -> None:
+    """The steps of one job that can be done now."""
+    job = queue.jobs_of(kind).claimed(job_id, fence)
+    if job is None:
+        return
+    try:
+        while steps.advance(job):
+            pass
+    except Stale:
+        logger.info("stale write refused", extra={"job": job_id})
+    ring()
+
+
+@shared_task(name="generation.sweep")
+def sweep() -> None:
+    """End what nobody else ends."""
+    sweeps.sweep()
+    ring()
+
+
+@shared_task(name="generation.recover")
+def recover() -> None:
+    """This process is the only one and has just started: whatever is leased belongs to nobody."""
+    sweeps.release_all()
+    sweep()
+
+
+@shared_task(name="generation.cancel_at_provider")
+def cancel_at_provider(kind: str, provider: str, ref: str) -> None:
+    """Stop a job that nobody wants any more, where the vendor can; it may be too late."""
+    registry.get(kind, provider).cancel(ref)

@@ -1,0 +1,339 @@
+"""Lumi's settings: one file, read from the environment. Environments differ by variables only.
+
+`.env.example` names every variable. A `.env` file in the project's folder is read when there is one.
+"""
+
+import secrets
+from datetime import timedelta
+from pathlib import Path
+
+import environ
+from django.utils.translation import gettext_lazy as _
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = environ.Env()
+environ.Env.read_env(BASE_DIR / ".env")
+
+
+def secret_key_kept_in(folder: Path) -> str:
+    """A key made on first start and kept beside the data, so that a new machine needs no setting."""
+    path = folder / "secret-key"
+    try:
+        with path.open("x") as file:
+            path.chmod(0o600)
+            file.write(secrets.token_urlsafe(64))
+    except FileExistsError:
+        pass
+    return path.read_text().strip()
+
+
+# --- Where things lie -------------------------------------------------------------------------------------------------
+DATA_DIR = Path(env.str("LUMI_DATA_DIR", default=str(BASE_DIR / "var"))).resolve()
+DATA_DIR.mkdir(parents=True, exist_ok=True)
+
+# --- Safety -----------------------------------------------------------------------------------------------------------
+DEBUG = env.bool("LUMI_DEBUG", default=False)
+SECRET_KEY = env.str("LUMI_SECRET_KEY", default="") or secret_key_kept_in(DATA_DIR)
+ALLOWED_HOSTS = env.list("LUMI_ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
+PUBLIC_URL = env.str("LUMI_PUBLIC_URL", default="").rstrip("/")  # "" = the address by which the client came
+HTTPS = env.bool("LUMI_HTTPS", default=False)
+SECURE_SSL_REDIRECT = HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^health"]  # probes come from inside, without TLS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("LUMI_BEHIND_PROXY", default=False) else None
+SECURE_HSTS_SECONDS = env.int("LUMI_HSTS_SECONDS", default=31_536_000) if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
+SECURE_HSTS_PRELOAD = HTTPS
+SESSION_COOKIE_SECURE = HTTPS
+CSRF_COOKIE_SECURE = HTTPS
+CSRF_TRUSTED_ORIGINS = env.list("LUMI_CSRF_TRUSTED_ORIGINS", default=[])
+CORS_ALLOWED_ORIGINS = env.list("LUMI_CORS_ORIGINS", default=[])
+CORS_EXPOSE_HEADERS = ["X-Total-Count", "Retry-After"]
+X_FRAME_OPTIONS = "DENY"
+CSRF_FAILURE_VIEW = "lumi.api.jsend.csrf_failure"
+
+# --- Rooms ------------------------------------------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "corsheaders",
+    "rest_framework",
+    "rest_framework_simplejwt.token_blacklist",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "lumi",
+    "lumi.accounts",
+    "providers",
+    "gallery",
+    "generation",
+    "interactions",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "lumi.urls"
+WSGI_APPLICATION = "lumi.wsgi.application"
+APPEND_SLASH = False
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "lumi" / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# --- Database ---------------------------------------------------------------------------------------------------------
+DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'lumi.sqlite3'}")}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+CONN_MAX_AGE = env.int("LUMI_DB_CONN_MAX_AGE", default=60)
+DATABASE_OPTIONS = {
+    # WAL and IMMEDIATE: without them a third of concurrent transactions fails with "database is locked".
+    "django.db.backends.sqlite3": {
+        "timeout": 20,
+        "transaction_mode": "IMMEDIATE",
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+    },
+    # The session's time zone must be UTC, or Now() is compared with times of another zone.
+    "django.db.backends.mysql": {
+        "charset": "utf8mb4",
+        "isolation_level": "read committed",
+        "init_command": "SET time_zone='+00:00', sql_mode='STRICT_TRANS_TABLES'",
+    },
+}
+DATABASES["default"].setdefault("OPTIONS", {}).update(DATABASE_OPTIONS.get(DATABASES["default"]["ENGINE"], {}))
+DATABASES["default"].update(CONN_MAX_AGE=CONN_MAX_AGE, CONN_HEALTH_CHECKS=True)
+USES_SQLITE = DATABASES["default"]["ENGINE"].endswith("sqlite3")
+
+# --- Redis, cache, Celery ---------------------------------------------------------------------------------------------
+REDIS_URL = env.str("REDIS_URL", default="")
+CACHES = {
+    "default": (
+        {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
+        if REDIS_URL
+        else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+    )
+}
+CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default=REDIS_URL or "memory://localhost")
+EMBEDDED_WORKER = CELERY_BROKER_URL.startswith("memory://")  # one process: web, worker and tick
+WORKER_THREADS = env.int("LUMI_WORKER_THREADS", default=8)
+WEB_THREADS = env.int("LUMI_WEB_THREADS", default=8)
+TICK_SECONDS = env.float("LUMI_TICK_SECONDS", default=1.0)
+SWEEP_SECONDS = env.float("LUMI_SWEEP_SECONDS", default=10.0)
+CELERY_TASK_ACKS_LATE = False  # the row is the job; a message is only a bell
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = (
+    {"polling_interval": 0.05}
+    if EMBEDDED_WORKER
+    else {"visibility_timeout": 3600, "socket_connect_timeout": 3, "socket_timeout": 30, "health_check_interval": 25}
+)
+CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.1}
+CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"  # every entry is an interval: nothing to remember on disk
+CELERY_BEAT_MAX_LOOP_INTERVAL = 1
+CELERY_BEAT_SCHEDULE = {
+    # `expires`: bells that nobody heard in time are dropped, not piled up.
+    "tick": {"task": "generation.tick", "schedule": TICK_SECONDS, "options": {"expires": max(5.0, 5 * TICK_SECONDS)}},
+    "sweep": {"task": "generation.sweep", "schedule": SWEEP_SECONDS, "options": {"expires": 3 * SWEEP_SECONDS}},
+}
+
+# --- Files ------------------------------------------------------------------------------------------------------------
+MEDIA_ROOT = DATA_DIR / "files"
+MEDIA_URL = "/files/"
+STATIC_URL = "/static/"
+STATIC_ROOT = DATA_DIR / "static"
+STATIC_ROOT.mkdir(exist_ok=True)  # whitenoise warns about a missing one
+WHITENOISE_USE_FINDERS = True  # admin and docs have their styles without a collectstatic
+S3_BUCKET = env.str("LUMI_S3_BUCKET", default="")
+STORAGES = {
+    "default": (
+        {
+            "BACKEND": "storages.backends.s3.S3Storage",
+            "OPTIONS": {
+                "bucket_name": S3_BUCKET,
+                "endpoint_url": env.str("LUMI_S3_ENDPOINT_URL", default="") or None,
+                "region_name": env.str("LUMI_S3_REGION", default="") or None,
+                "access_key": env.str("LUMI_S3_ACCESS_KEY", default="") or None,
+                "secret_key": env.str("LUMI_S3_SECRET_KEY", default="") or None,
+                "custom_domain": env.str("LUMI_S3_PUBLIC_DOMAIN", default="") or None,
+                "querystring_auth": not env.str("LUMI_S3_PUBLIC_DOMAIN", default=""),
+                "file_overwrite": False,
+            },
+        }
+        if S3_BUCKET
+        else {"BACKEND": "django.core.files.storage.FileSystemStorage"}
+    ),
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+DATA_UPLOAD_MAX_MEMORY_SIZE = env.int("LUMI_MAX_BODY_BYTES", default=1_048_576)
+MAX_IMAGE_UPLOAD_BYTES = env.int("LUMI_MAX_IMAGE_UPLOAD_BYTES", default=10 * 1024 * 1024)
+MAX_MODEL_UPLOAD_BYTES = env.int("LUMI_MAX_MODEL_UPLOAD_BYTES", default=50 * 1024 * 1024)
+
+# --- People -----------------------------------------------------------------------------------------------------------
+AUTH_USER_MODEL = "accounts.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+TRUST_USER_ID_HEADER = env.bool("LUMI_TRUST_USER_ID_HEADER", default=False)
+CODE_LIFETIME = timedelta(seconds=env.int("LUMI_CODE_LIFETIME_SECONDS", default=600))
+CODE_ATTEMPTS = env.int("LUMI_CODE_ATTEMPTS", default=5)
+CODE_INTERVAL = timedelta(seconds=env.int("LUMI_CODE_INTERVAL_SECONDS", default=60))
+SIMPLE_JWT = {
+    "ACCESS_TOKEN_LIFETIME": timedelta(seconds=env.int("LUMI_ACCESS_TOKEN_SECONDS", default=3600)),
+    "REFRESH_TOKEN_LIFETIME": timedelta(seconds=env.int("LUMI_REFRESH_TOKEN_SECONDS", default=30 * 86_400)),
+    "ROTATE_REFRESH_TOKENS": True,
+    "BLACKLIST_AFTER_ROTATION": True,
+    "ALGORITHM": "HS256",
+    "USER_ID_FIELD": "id",
+    "UPDATE_LAST_LOGIN": False,
+}
+
+# --- Mail -------------------------------------------------------------------------------------------------------------
+EMAIL_CONFIG = env.email_url("EMAIL_URL", default="") if env.str("EMAIL_URL", default="") else {}
+EMAIL_BACKEND = EMAIL_CONFIG.get("EMAIL_BACKEND", "lumi.accounts.mail.FolderBackend")
+EMAIL_FILE_PATH = str(DATA_DIR / "mail")
+EMAIL_HOST = EMAIL_CONFIG.get("EMAIL_HOST", "localhost")
+EMAIL_PORT = EMAIL_CONFIG.get("EMAIL_PORT") or 25
+EMAIL_HOST_USER = EMAIL_CONFIG.get("EMAIL_HOST_USER") or ""
+EMAIL_HOST_PASSWORD = EMAIL_CONFIG.get("EMAIL_HOST_PASSWORD") or ""
+EMAIL_USE_TLS = EMAIL_CONFIG.get("EMAIL_USE_TLS", False)
+EMAIL_USE_SSL = EMAIL_CONFIG.get("EMAIL_USE_SSL", False)
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env.str("LUMI_MAIL_FROM", default="Lumi <noreply@localhost>")
+
+# --- Words and times --------------------------------------------------------------------------------------------------
+LANGUAGE_CODE = "zh-hans"
+LANGUAGES = [("zh-hans", _("Simplified Chinese")), ("en", _("English"))]
+LOCALE_PATHS = [BASE_DIR / "lumi" / "locale"]
+USE_I18N = True
+USE_TZ = True
+TIME_ZONE = "UTC"
+
+# --- REST -------------------------------------------------------------------------------------------------------------
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "lumi.accounts.api.authentication.TokenAuthentication",
+        "lumi.accounts.api.authentication.GatewayAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["lumi.api.permissions.IsSignedIn"],
+    "DEFAULT_RENDERER_CLASSES": ["lumi.api.jsend.JSendRenderer"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "lumi.api.jsend.AlwaysJson",
+    "DEFAULT_PARSER_CLASSES": ["lumi.api.jsend.StrictJSONParser"],
+    "DEFAULT_PAGINATION_CLASS": "lumi.api.pagination.LimitOffset",
+    "DEFAULT_SCHEMA_CLASS": "lumi.api.schema.LumiSchema",
+    "EXCEPTION_HANDLER": "lumi.api.jsend.exception_handler",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Lumi",
+    "DESCRIPTION": "A sentence becomes a printable 3D object.",
+    "VERSION": "0.1.0",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "COMPONENT_SPLIT_REQUEST": True,
+    "SCHEMA_PATH_PREFIX": r"/api/",
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "lumi.api.schema.wrap_in_envelopes",
+    ],
+    "ENUM_NAME_OVERRIDES": {},
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+}
+
+# --- Health -----------------------------------------------------------------------------------------------------------
+HEALTH_PROBES = {
+    "database": "lumi.health.probe_database",
+    "redis": "lumi.health.probe_redis",
+    "storage": "lumi.health.probe_storage",
+}
+
+# --- Providers --------------------------------------------------------------------------------------------------------
+# Every provider there is, by kind and name: a dotted factory that takes nothing. One new vendor is one new line.
+PROVIDERS = {
+    "llm": {"offline": "providers.registry.offline_llm"},
+    "image": {"offline": "providers.registry.offline_images"},
+    "model": {"offline": "providers.registry.offline_models"},
+}
+# Which of them are used. The first in each list is asked.
+LLM_PROVIDERS = env.list("LUMI_LLM_PROVIDERS", default=["offline"])
+IMAGE_PROVIDERS = env.list("LUMI_IMAGE_PROVIDERS", default=["offline"])
+MODEL_PROVIDERS = env.list("LUMI_MODEL_PROVIDERS", default=["offline"])
+OFFLINE_DIR = DATA_DIR / "offline"
+
+# --- Generation -------------------------------------------------------------------------------------------------------
+# Seconds, unless a name says otherwise. `per_minute` and `at_once` hold over all workers together.
+GENERATION = {
+    "image": {
+        "tries": env.int("LUMI_IMAGE_TRIES", default=3),
+        "backoff": env.float("LUMI_IMAGE_BACKOFF", default=5.0),
+        "at_once": env.int("LUMI_IMAGE_AT_ONCE", default=5),
+        "per_minute": env.int("LUMI_IMAGE_PER_MINUTE", default=10),
+        "poll_every": env.float("LUMI_IMAGE_POLL_SECONDS", default=10.0),
+        "timeout": env.float("LUMI_IMAGE_TIMEOUT", default=300.0),
+    },
+    "model": {
+        "tries": env.int("LUMI_MODEL_TRIES", default=3),
+        "backoff": env.float("LUMI_MODEL_BACKOFF", default=10.0),
+        "at_once": env.int("LUMI_MODEL_AT_ONCE", default=3),
+        "per_minute": env.int("LUMI_MODEL_PER_MINUTE", default=5),
+        "poll_every": env.float("LUMI_MODEL_POLL_SECONDS", default=2.0 if MODEL_PROVIDERS == ["offline"] else 10.0),
+        "timeout": env.float("LUMI_MODEL_TIMEOUT", default=600.0),
+    },
+    "lease": env.float("LUMI_LEASE_SECONDS", default=120.0),  # longer than the longest call to a provider
+    "unknown_hold": env.float("LUMI_UNKNOWN_HOLD_SECONDS", default=900.0),
+    "work_deadline": env.float("LUMI_WORK_DEADLINE_SECONDS", default=86_400.0),  # images or model, queueing included
+    "choice_deadline": env.float("LUMI_CHOICE_DEADLINE_SECONDS", default=30 * 86_400.0),
+}
+
+# --- Slots: what the gallery must show or do that rooms above it know -------------------------------------------------
+GALLERY_MODEL_FACTS = "generation.facts.facts_of_models"
+GALLERY_BEFORE_REMOVE = "generation.pipeline.release_model"
+ACCOUNT_STATISTICS = {
+    "requestCount": "generation.facts.count_requests",
+    "modelCount": "gallery.facts.count_models",
+    "publicModelCount": "gallery.facts.count_public_models",
+    "receivedLikeCount": "gallery.facts.count_received_likes",
+}
+
+# --- Logs -------------------------------------------------------------------------------------------------------------
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": env.str("LUMI_LOG_LEVEL", default="WARNING")},
+    "loggers": {
+        "lumi": {"level": env.str("LUMI_LOG_LEVEL", default="INFO")},
+        "generation": {"level": env.str("LUMI_LOG_LEVEL", default="INFO")},
+        "django.request": {"level": "ERROR"},  # a 4xx is the client's affair
+    },
+}

@@ -1,0 +1,16 @@
+"""The providers as a Django app: their system checks. No tables."""
+
+from importlib import import_module
+
+from django.apps import AppConfig
+
+
+class ProvidersConfig(AppConfig):
+    """The outside world."""
+
+    name = "providers"
+    verbose_name = "Providers"
+
+    def ready(self) -> None:
+        """Register the system checks."""
+        import_module("providers.checks")

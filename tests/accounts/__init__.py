@@ -1,0 +1,1 @@
+"""Accounts, over HTTP where a client can see it."""

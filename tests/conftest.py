@@ -1,0 +1,73 @@
+"""The cast: alice owns, bob is signed in, nobody is anonymous. Settings come from the environment that `make test` sets
+(database, broker); files and mails go to a folder that is thrown away."""
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+if "LUMI_DATA_DIR" not in os.environ:
+    os.environ["LUMI_DATA_DIR"] = tempfile.mkdtemp(prefix="lumi-test-")
+    atexit.register(shutil.rmtree, os.environ["LUMI_DATA_DIR"], ignore_errors=True)
+
+import pytest
+from django.db import connections
+from rest_framework.test import APIClient
+from rest_framework_simplejwt.tokens import AccessToken
+
+import lumi.urls  # noqa: F401  serializers read some settings when they are defined: before any test changes them
+from lumi.accounts.models import User
+from tests.factories import make_user
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings() -> None:
+    """SQLite as an installation has it: a file, with WAL and IMMEDIATE; in memory it would lock differently."""
+    database = connections.databases["default"]
+    if database["ENGINE"].endswith("sqlite3"):
+        database["TEST"]["NAME"] = str(Path(os.environ["LUMI_DATA_DIR"]) / f"test-{os.getpid()}.sqlite3")
+
+
+@pytest.fixture
+def alice(db: None) -> User:
+    """Owns things."""
+    return make_user("alice@example.com", name="Alice")
+
+
+@pytest.fixture
+def bob(db: None) -> User:
+    """Is signed in."""
+    return make_user("bob@example.com", name="Bob")
+
+
+@pytest.fixture
+def as_alice(alice: User) -> APIClient:
+    """Alice's client, with a real token."""
+    return client_of(alice)
+
+
+@pytest.fixture
+def as_bob(bob: User) -> APIClient:
+    """Bob's client, with a real token."""
+    return client_of(bob)
+
+
+@pytest.fixture
+def as_nobody() -> APIClient:
+    """A client without a token, speaking English so that sentences can be read."""
+    return APIClient(headers={"accept-language": "en"})
+
+
+def client_of(user: User) -> APIClient:
+    """A client with the person's token, speaking English."""
+    return APIClient(headers={"accept-language": "en", "authorization": f"Bearer {AccessToken.for_user(user)}"})
+
+
+@pytest.fixture(autouse=True)
+def media(settings: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """Files of this test only."""
+    settings.MEDIA_ROOT = tmp_path / "files"
+    settings.EMAIL_FILE_PATH = str(tmp_path / "mail")
+    settings.OFFLINE_DIR = tmp_path / "offline"
+    return settings.MEDIA_ROOT

@@ -1,0 +1,126 @@
+"""The published contract is true, and can be read without the internet."""
+
+import re
+import shutil
+import subprocess
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from django.test import Client
+from django.utils import translation
+from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.validation import validate_schema
+
+PUBLISHED = Path(__file__).parents[2] / "docs" / "openapi.yaml"
+ENDPOINTS = """
+    GET / · GET /health · GET /health/detailed
+    POST /api/requests · GET /api/requests · GET /api/requests/{request_id} · DELETE /api/requests/{request_id}
+    POST /api/requests/{request_id}/cancel · POST /api/requests/{request_id}/retry · POST /api/requests/upload
+    POST /api/models · GET /api/models/me · GET /api/models/public · GET /api/models/{model_id}
+    PATCH /api/models/{model_id} · DELETE /api/models/{model_id} · POST /api/models/{model_id}/publish
+    POST /api/models/{model_id}/unpublish · POST /api/models/{model_id}/download · POST /api/models/upload
+    POST /api/models/{model_id}/like · POST /api/models/{model_id}/favorite
+    GET /api/models/{model_id}/interaction-status · GET /api/me/liked-models · GET /api/me/favorited-models
+    POST /api/auth/send-code · POST /api/auth/register · POST /api/auth/login · POST /api/auth/refresh
+    POST /api/auth/logout · GET /api/auth/me
+"""
+
+
+@pytest.fixture(scope="module")
+def schema() -> dict[str, Any]:
+    """The document as the views make it, in English as the published copy is."""
+    with translation.override("en"):
+        return plain(SchemaGenerator().get_schema(request=None, public=True))
+
+
+def operations(schema: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """By `METHOD path`."""
+    return {
+        f"{method.upper()} {path}": operation
+        for path, methods in schema["paths"].items()
+        for method, operation in methods.items()
+    }
+
+
+def test_the_published_copy_is_true(schema: dict[str, Any]) -> None:
+    published = yaml.safe_load(PUBLISHED.read_text(encoding="utf-8"))
+    assert lines_of(published) == lines_of(schema), "run `make schema`"
+
+
+def lines_of(schema: dict[str, Any]) -> list[str]:
+    """So that a difference is shown as lines."""
+    return yaml.safe_dump(schema, allow_unicode=True).splitlines()
+
+
+def plain(value: Any) -> Any:
+    """Without the lazy sentences and ordered dicts of Python."""
+    if isinstance(value, dict):
+        return {str(key): plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(one) for one in value]
+    return value if isinstance(value, bool | int | float | None) else str(value)
+
+
+def test_it_is_valid_openapi_3_1(schema: dict[str, Any]) -> None:
+    assert schema["openapi"] == "3.1.0"
+    validate_schema(schema)
+
+
+def test_every_endpoint_of_the_specification_is_there_and_no_other(schema: dict[str, Any]) -> None:
+    assert set(operations(schema)) == {one.strip() for one in re.split(r"[·\n]", ENDPOINTS) if one.strip()}
+
+
+def test_every_answer_is_in_an_envelope(schema: dict[str, Any]) -> None:
+    for name, operation in operations(schema).items():
+        good = [answer for code, answer in operation["responses"].items() if code.startswith("2")]
+        assert len(good) == 1, name
+        body = good[0]["content"]["application/json"]["schema"]
+        assert set(body["properties"]) == {"status", "data"}, name
+        assert {"4XX", "5XX"} <= set(operation["responses"]), name
+
+
+def test_every_operation_has_a_name_of_its_own_and_a_tag(schema: dict[str, Any]) -> None:
+    names = [operation["operationId"] for operation in operations(schema).values()]
+    assert len(set(names)) == len(names)
+    assert all(re.fullmatch(r"[a-z][A-Za-z]+", name) for name in names)
+    assert all(operation["tags"] for operation in operations(schema).values())
+
+
+def test_lists_name_their_total(schema: dict[str, Any]) -> None:
+    for path in ("requests", "models/me", "models/public", "me/liked-models", "me/favorited-models"):
+        answer = operations(schema)[f"GET /api/{path}"]["responses"]["200"]
+        assert "X-Total-Count" in answer["headers"], path
+
+
+def test_the_document_is_served(client: Client, schema: dict[str, Any]) -> None:
+    response = client.get("/api/openapi")
+    assert (response.status_code, response.json()["info"]["title"]) == (200, "Lumi")
+    assert set(response.json()["paths"]) == set(schema["paths"])
+
+
+def test_the_page_of_the_docs_loads_nothing_from_elsewhere(client: Client) -> None:
+    page = client.get("/docs").content.decode()
+    addresses = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert addresses
+    assert all(address.startswith("/static/") for address in addresses), addresses
+    for address in addresses:
+        with closing(client.get(address)) as answer:
+            assert answer.status_code == 200, address
+
+
+@pytest.mark.browser
+@pytest.mark.django_db(transaction=True)
+def test_the_page_of_the_docs_in_a_real_browser(live_server: Any, tmp_path: Path) -> None:
+    chromium = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
+    assert chromium, "Chromium is missing: `make test` installs it where it may"
+    command = [
+        chromium, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+        "--disable-component-update", "--disable-sync", "--disable-quic", f"--user-data-dir={tmp_path}",
+        "--virtual-time-budget=20000", "--dump-dom", f"{live_server.url}/docs",
+    ]  # fmt: skip
+    page = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+    for words in ("opblock-summary-path", "createRequest", "sendCode", "Authorize"):
+        assert words in page

@@ -1,0 +1,209 @@
+"""`make test`: the whole suite twice, on SQLite and on real MariaDB + Redis. Both must run and pass.
+
+What is missing is installed where that is allowed (root, apt); else it is named and the run fails. Arguments go to
+pytest.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests import services
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTHING_COLLECTED = 5  # pytest's code when a -k matches nothing
+STOP_SECONDS = 30
+
+
+@dataclass
+class Pass:
+    """One run of pytest: its name, its environment, its process and its output."""
+
+    name: str
+    environment: dict[str, str]
+    folder: Path
+    process: subprocess.Popen[bytes] | None = None
+    began: float = 0.0
+    seconds: float = 0.0
+
+    @property
+    def output(self) -> Path:
+        """What pytest said."""
+        return self.folder / f"{self.name}.log"
+
+    @property
+    def code(self) -> int:
+        """pytest's exit code; a pass that never ran has failed."""
+        return 1 if self.process is None or self.process.returncode is None else self.process.returncode
+
+    def start(self, arguments: list[str]) -> None:
+        """Start pytest, in a session of its own: Ctrl-C reaches it from here, once."""
+        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
+        data = {"LUMI_DATA_DIR": str(self.folder / f"{self.name}-data"), "PYTHONUNBUFFERED": "1"}
+        environment = clean_environment() | data | self.environment
+        with self.output.open("wb") as out:
+            silent = {"stdin": subprocess.DEVNULL, "stdout": out, "stderr": out}
+            self.process = subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True, **silent)
+        self.began = time.monotonic()
+
+    def ended(self) -> bool:
+        """Whether it is over; notes how long it took."""
+        if self.process is None or self.process.poll() is None:
+            return False
+        self.seconds = self.seconds or time.monotonic() - self.began
+        return True
+
+
+def main() -> int:
+    """Prepare, run both, sum up; the exit code tells the truth."""
+    try:
+        provide()
+        with services.servers() as addresses, tempfile.TemporaryDirectory(prefix="lumi-tests-") as folder:
+            passes = both(addresses, Path(folder))
+            run(passes, sys.argv[1:])
+            return sum_up(passes, sys.argv[1:])
+    except services.MissingError as error:
+        say(str(error))
+    except KeyboardInterrupt:
+        say("stopped")
+    return 1
+
+
+def say(line: str) -> None:
+    """One line of the runner's own."""
+    print(f"[test] {line}", flush=True)
+
+
+# --- What the tests need --------------------------------------------------------------------------------------------
+
+
+def provide() -> None:
+    """Everything that both passes need, or MissingError: the second pass is never left out."""
+    if may_install() and (lacking := services.missing()):
+        apt_install(services.packages(lacking))
+    if not services.can_import("MySQLdb"):
+        install_mysqlclient()
+    if lacking := services.missing():
+        raise services.MissingError(complaint(lacking))
+
+
+def may_install() -> bool:
+    """As root on a machine with apt."""
+    return os.geteuid() == 0 and shutil.which("apt-get") is not None
+
+
+def apt_install(names: list[str]) -> None:
+    """Install Debian packages. Their servers are not started: the tests start their own."""
+    say(f"installing with apt-get: {' '.join(names)}")
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
+    for command in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", *names]):
+        done = subprocess.run(["apt-get", *command], env=environment, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            say(f"apt-get {command[0]} failed: {done.stderr.strip()[-500:]}")
+
+
+def install_mysqlclient() -> None:
+    """Compile the pinned mysqlclient into this virtual environment."""
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    pin = next(line.split("#")[0].strip() for line in lines if line.startswith("mysqlclient"))
+    say(f"compiling {pin}")
+    command = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", pin]
+    subprocess.run(command, capture_output=True, check=False)
+
+
+def complaint(lacking: list[str]) -> str:
+    """Exactly what is missing and what brings it."""
+    names = " ".join(services.packages(lacking))
+    return (
+        f"missing: {', '.join(lacking)}.\nBoth passes must run, so nothing was tested. On Debian and Ubuntu, as root: "
+        f"apt-get install {names}\nOr name running servers: LUMI_TEST_DATABASE_URL=mysql://user:password@host/name "
+        "LUMI_TEST_REDIS_URL=redis://host:6379/0"
+    )
+
+
+# --- The two passes -------------------------------------------------------------------------------------------------
+
+
+def both(addresses: dict[str, str], folder: Path) -> list[Pass]:
+    """The passes. LUMI_TEST_PASS tells the tests which one they are in, and what to insist on."""
+    file = f"sqlite:///{folder}/lumi.sqlite3"
+    redis = addresses["redis"]
+    return [
+        Pass("sqlite", where("sqlite", database=file, cache="", broker="memory://localhost"), folder),
+        Pass("mariadb", where("mariadb", database=addresses["database"], cache=redis, broker=redis), folder),
+    ]
+
+
+def where(name: str, *, database: str, cache: str, broker: str) -> dict[str, str]:
+    """The environment of a pass."""
+    return {"LUMI_TEST_PASS": name, "DATABASE_URL": database, "REDIS_URL": cache, "CELERY_BROKER_URL": broker}
+
+
+def clean_environment() -> dict[str, str]:
+    """The environment without Lumi's own variables: a developer's settings are not under test."""
+    ours = ("LUMI_", "DATABASE_URL", "REDIS_URL", "CELERY_", "EMAIL_URL", "DJANGO_", "PYTEST_")
+    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+
+
+def run(passes: list[Pass], arguments: list[str]) -> None:
+    """Both at once; each one's output in one piece when it is over."""
+    say(f"two passes at once: {' and '.join(each.name for each in passes)}")
+    try:
+        for each in passes:
+            each.start(arguments)
+        show_as_they_end(list(passes))
+    finally:
+        for each in passes:
+            stop(each)
+
+
+def show_as_they_end(left: list[Pass]) -> None:
+    """Print what each pass said when it is over; a line every half minute in between."""
+    told = time.monotonic()
+    while left:
+        time.sleep(0.2)
+        for each in [each for each in left if each.ended()]:
+            left.remove(each)
+            print(f"\n=== {each.name} ===\n{each.output.read_text(errors='replace')}", flush=True)
+        if left and time.monotonic() - told > 30:
+            told = time.monotonic()
+            say("; ".join(f"{each.name} {progress(each)}" for each in left))
+
+
+def progress(each: Pass) -> str:
+    """How far pytest is, in its own words."""
+    lines = each.output.read_text(errors="replace").split()
+    return next((word for word in reversed(lines) if word.endswith("%]")), "begins").strip("[]")
+
+
+def stop(each: Pass) -> None:
+    """End a pass that still runs, as Ctrl-C would, so that it ends what it started."""
+    if each.process is None or each.process.poll() is not None:
+        return
+    each.process.send_signal(2)
+    try:
+        each.process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        each.process.kill()
+        each.process.wait()
+
+
+def sum_up(passes: list[Pass], arguments: list[str]) -> int:
+    """One line a pass, and the exit code. A selection of tests may match nothing in one pass, but not in both."""
+    ran = [each for each in passes if not (arguments and each.code == NOTHING_COLLECTED)]
+    good = bool(ran) and all(each.code == 0 for each in ran)
+    print()
+    for each in passes:
+        lines = each.output.read_text(errors="replace").strip().splitlines() or ["no output"]
+        say(f"{each.name:<8} {each.seconds:4.0f} s  exit code {each.code}  {lines[-1]}")
+    say("both passes are green" if good else "FAILED")
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

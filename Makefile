@@ -1,7 +1,7 @@
 # The one door for commands. `make` alone tells what there is.
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
-.PHONY: help run demo superuser test lint format check messages schema clean venv venv-dev
+.PHONY: help run demo superuser test chaos bench-polling chaos-limits lint format check messages schema clean venv venv-dev
 
 # The first of these that is really there (a name on the PATH may be an empty shim), is 3.11+ and can make a virtual
 # environment; else the first that is 3.11+. `make PYTHON=/path/to/python3 ...` overrules it.
@@ -16,10 +16,12 @@ MANAGE := $(PY) manage.py
 ROOMS := lumi providers gallery generation interactions
 PROMPT ?= a small cat
 OUT ?= out
+REQUESTS ?= 200
+KILLS ?= 500
 ARGS ?=
 
 help: ## this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
 run: venv ## serve Lumi on 127.0.0.1:$PORT (8000): nothing but Python needed
 	@exec $(MANAGE) serve
@@ -35,6 +37,15 @@ superuser: venv ## make an account for the admin
 test: venv-dev ## the whole suite, on SQLite and on real MariaDB + Redis; ARGS="-k cat" goes to pytest
 	@exec $(PY) -m tests.run $(ARGS)
 
+chaos: venv-dev ## SEED= REQUESTS=200 KILLS=500: kill everything while it is used, then read the books; a seed replays
+	@exec $(PY) -m tests.chaos.chaos $(if $(SEED),--seed $(SEED)) --requests $(REQUESTS) --kills $(KILLS) $(ARGS)
+
+bench-polling: venv-dev ## ARGS="--jobs 5000 --seconds 60": 3D jobs in flight on one worker process, on both databases
+	@exec $(PY) -m tests.chaos.bench_polling $(ARGS)
+
+chaos-limits: venv-dev ## ARGS="--workers 8 --seconds 300": the providers' limits under many processes
+	@exec $(PY) -m tests.chaos.bench_limits $(ARGS)
+
 lint: venv-dev ## ruff, and its format
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
@@ -48,7 +59,7 @@ check: lint ## lint, types, arrows between rooms, migrations, production setting
 	@.venv/bin/lint-imports
 	@$(MANAGE) makemigrations --check --dry-run
 	@LUMI_SECRET_KEY=$$($(PY) -c 'import secrets; print(secrets.token_urlsafe(64))') LUMI_HTTPS=true \
-	 LUMI_ALLOWED_HOSTS=lumi.example.com $(MANAGE) check --deploy --fail-level WARNING
+	 LUMI_ALLOWED_HOSTS=lumi.example.com EMAIL_URL=smtp://user:password@mail.example.com:587 $(MANAGE) check --deploy --fail-level WARNING
 
 messages: venv-dev ## collect the sentences to translate, and compile the catalogues
 	@$(PY) -m babel.messages.frontend -q extract -k gettext_lazy -k ngettext_lazy:1,2 -k pgettext_lazy:1c,2 \

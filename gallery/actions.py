@@ -1,9 +1,7 @@
 """What can be done with models: each verb is guarded, and one transaction."""
 
 from collections.abc import Sequence
-from functools import partial
-from pathlib import Path, PurePath
-from tempfile import TemporaryDirectory
+from pathlib import PurePath
 from typing import Any, NamedTuple
 
 from django.conf import settings
@@ -142,6 +140,7 @@ def change(model: Model, **fields: Any) -> Model:
         setattr(model, field, value)
     if fields:
         model.save(update_fields=[*fields, "updated_at"])
+        import_string(settings.GALLERY_AFTER_CHANGE)(model.pk)
     return model
 
 
@@ -166,7 +165,7 @@ def erase(*, model_id: str) -> None:
         raise NotFound
     keys = [file["key"] for file in model.files]
     model.delete()
-    transaction.on_commit(partial(files.discard, keys), robust=True)
+    files.doom(keys)
 
 
 # --- What everybody does ----------------------------------------------------------------------------------------------
@@ -209,17 +208,15 @@ def upload(*, owner: User, file: UploadedFile, name: str = "") -> Model:
         raise TooLarge(_("This file is too large."))
     stored = store_checked(owner, file)
     own_name = name or name_from_file(file.name or "") or str(_("My model"))
-    try:
+    with transaction.atomic():
+        files.own([stored["key"]])
         return create_uploaded(owner, own_name, stored)
-    except Exception:
-        files.discard([stored["key"]])
-        raise
 
 
 def store_checked(owner: User, file: UploadedFile) -> StoredFile:
     """Store the file if it is a model. Raises Invalid."""
-    with TemporaryDirectory(prefix="lumi-upload-") as folder:
-        path = Path(folder) / "upload"
+    with files.workspace() as folder:
+        path = folder / "upload"
         with path.open("wb") as copy:
             copy.writelines(file.chunks())
         format = meshes.check(path)

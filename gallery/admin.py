@@ -14,6 +14,8 @@ from gallery import actions
 from gallery.facts import facts_of
 from gallery.models import Model, Moderation
 from lumi import files
+from lumi.admin import staff
+from lumi.process import acting_as
 
 
 @admin.register(Model)
@@ -102,9 +104,11 @@ class ModelAdmin(admin.ModelAdmin):
 
     def delete_model(self, request: HttpRequest, obj: Model) -> None:
         """With its files."""
-        actions.erase(model_id=obj.pk)
+        with acting_as(staff(request)):
+            actions.erase(model_id=obj.pk)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> None:
         """With their files."""
-        for model_id in queryset.values_list("pk", flat=True):
-            actions.erase(model_id=model_id)
+        with acting_as(staff(request)):
+            for model_id in queryset.values_list("pk", flat=True):
+                actions.erase(model_id=model_id)

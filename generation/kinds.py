@@ -17,7 +17,7 @@ from django.utils.text import slugify
 
 from gallery import actions as gallery
 from gallery.models import StoredFile
-from generation.models import GeneratedImage, GenerationRequest, ImageGenerationJob, Job, ModelGenerationJob, Stale
+from generation.models import GeneratedImage, GenerationRequest, ImageGenerationJob, ModelGenerationJob, Stale
 from generation.states import ImageStatus, RequestStatus
 from lumi import clock, files
 from providers.base import Billed, Fault, FileRole, ImageOrder, ModelOrder, ProviderError, ResultFile
@@ -47,11 +47,6 @@ class Kind(Protocol):
     def fail(self, job: Any, request: GenerationRequest, code: str) -> None:
         """The job has ended badly, for good."""
         ...
-
-
-def request_id_of(job: Job) -> str:
-    """The request that a job works for."""
-    return job.image.request_id if isinstance(job, ImageGenerationJob) else job.request_id  # type: ignore[attr-defined]
 
 
 @contextmanager

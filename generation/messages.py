@@ -8,7 +8,11 @@ OUTCOME_UNKNOWN = "OUTCOME_UNKNOWN"
 TIMEOUT = "TIMEOUT"
 CANCELLED = "CANCELLED"
 CHOICE_EXPIRED = "CHOICE_EXPIRED"
+WORKER_LOST = "WORKER_LOST"
+NOT_STORED = "NOT_STORED"
+OUR_SIDE = frozenset({OUTCOME_UNKNOWN, TIMEOUT, WORKER_LOST, NOT_STORED})  # the vendor may still have the job
 NOT_PAINTED = "NOT_PAINTED"
+FAILED_BY_OPERATOR = "FAILED_BY_OPERATOR"
 
 SENTENCES: dict[str, Promise] = {
     PROMPT_NOT_OPTIMIZED: _(
@@ -21,6 +25,12 @@ SENTENCES: dict[str, Promise] = {
     TIMEOUT: _("This took too long and was given up. Please try again."),
     CANCELLED: _("This was cancelled."),
     CHOICE_EXPIRED: _("No picture was chosen in time, so this request was closed. Please start a new one."),
+    WORKER_LOST: _(
+        "Our workers broke down over this job again and again, so it was given up. "
+        "Please try again later, or start a new request with other words or another picture."
+    ),
+    FAILED_BY_OPERATOR: _("Our staff stopped this. You can try again, or start a new request."),
+    NOT_STORED: _("This was made, but could not be kept. Please try again: you will not be charged for it again."),
     NOT_PAINTED: _("You brought your own picture, so this one was not painted."),
     "CONTENT_REFUSED": _(
         "The content was refused by the content check. Please change your prompt and start a new request."

@@ -1,11 +1,9 @@
 """The front door: what a person or an operator can ask of generation. Each verb is one transaction; what must happen
 outside (a bell, a file deleted, a provider told to stop) follows the commit."""
 
+from contextlib import suppress
 from datetime import datetime, timedelta
-from functools import partial
 from io import BytesIO
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from django.conf import settings
@@ -18,8 +16,8 @@ from PIL import Image, ImageOps
 from gallery import actions as gallery
 from gallery.models import Model, Visibility
 from gallery.names import name_from
-from generation import messages, tasks
-from generation.kinds import locked_request, request_id_of, write_image
+from generation import journal, messages, queue, tasks
+from generation.kinds import locked_request, write_image
 from generation.models import (
     IMAGES_PER_REQUEST,
     GeneratedImage,
@@ -27,18 +25,23 @@ from generation.models import (
     ImageGenerationJob,
     Job,
     ModelGenerationJob,
+    Stale,
 )
-from generation.states import RETRYABLE, UNFINISHED, ImageStatus, JobStatus, Phase, RequestStatus, Stage
+from generation.states import FAILED, RETRYABLE, UNFINISHED, ImageStatus, JobStatus, Phase, RequestStatus, Stage
 from lumi import clock, files
 from lumi.accounts.models import User
-from lumi.errors import Conflict, Invalid, InvalidState, NotFound, TooLarge
+from lumi.again import again_after_deadlock
+from lumi.errors import Conflict, Invalid, InvalidState, NotFound, QueueFull, TooLarge
+from providers.base import Report
 
 MOST_PIXELS = 40_000_000
+POSTS_AT_ONCE = 500  # more than this are never under way at one moment
 
 
 def start(*, owner: User, prompt: str, optimize_prompt: bool = True) -> GenerationRequest:
     """A new request with its four images and their jobs. The LLM and the painting happen in a worker."""
     with transaction.atomic():
+        check_room(owner)
         now = clock.now()
         request = GenerationRequest.objects.create(
             owner=owner, prompt=prompt, optimize_prompt=optimize_prompt, next_at=now, deadline_at=work_deadline(now)
@@ -46,7 +49,7 @@ def start(*, owner: User, prompt: str, optimize_prompt: bool = True) -> Generati
         images = [GeneratedImage(request=request, index=index) for index in range(IMAGES_PER_REQUEST)]
         GeneratedImage.objects.bulk_create(images)
         ImageGenerationJob.objects.bulk_create(
-            ImageGenerationJob(image=image, max_retries=retries("image")) for image in images
+            ImageGenerationJob(image=image, owner=owner, max_retries=retries("image")) for image in images
         )
         tasks.ring_after_commit()
     return request
@@ -54,12 +57,7 @@ def start(*, owner: User, prompt: str, optimize_prompt: bool = True) -> Generati
 
 def start_from_image(*, owner: User, file: UploadedFile, prompt: str) -> GenerationRequest:
     """A request whose image 0 is the person's own picture; the choice is all that is left. Raises Invalid."""
-    key = keep_picture(owner, cleaned_picture(file))
-    try:
-        return request_for_picture(owner, prompt, key)
-    except BaseException:
-        files.discard([key])
-        raise
+    return request_for_picture(owner, prompt, keep_picture(owner, cleaned_picture(file)))
 
 
 def request_for_picture(owner: User, prompt: str, key: str) -> GenerationRequest:
@@ -79,12 +77,15 @@ def request_for_picture(owner: User, prompt: str, key: str) -> GenerationRequest
             GeneratedImage(request=request, index=index, **(none if index else done))
             for index in range(IMAGES_PER_REQUEST)
         )
+        files.own([key])
     return request
 
 
+@again_after_deadlock
 def select_image(*, owner: User, request_id: str, index: int) -> Model:
     """Choose one of the four pictures; a model is built from it. Raises NotFound, Conflict, InvalidState."""
     with transaction.atomic():
+        check_room(owner)
         request = locked(owner, request_id)
         if request.selected_image_index is not None:
             raise Conflict(_("A picture has already been chosen for this request."))
@@ -103,11 +104,17 @@ def order_model(request: GenerationRequest, image: GeneratedImage) -> Model:
     """An unfinished model and the job that builds it."""
     model = gallery.create_unfinished(owner=request.owner, name=name_from(request.prompt))
     ModelGenerationJob.objects.create(
-        model=model, request=request, source_image=image, next_at=clock.now(), max_retries=retries("model")
+        owner=request.owner,
+        model=model,
+        request=request,
+        source_image=image,
+        next_at=clock.now(),
+        max_retries=retries("model"),
     )
     return model
 
 
+@again_after_deadlock
 def retry(*, owner: User, request_id: str) -> GenerationRequest:
     """Once more what failed. Raises NotFound, InvalidState."""
     with transaction.atomic():
@@ -141,6 +148,8 @@ def reopen_images(request: GenerationRequest) -> None:
     undesigned = request.images.filter(prompt="").exists()
     design = {"next_at": clock.now(), "design_tries": 0} if undesigned else {}
     request.move(RequestStatus.IMAGE_PENDING, error_code="", deadline_at=work_deadline(), **design)
+    if ImageGenerationJob.objects.of_request(request.id).open().exclude(stage=Stage.WAITING).exists():
+        request.move(RequestStatus.IMAGE_GENERATING)
 
 
 def retry_model(request: GenerationRequest) -> None:
@@ -152,22 +161,29 @@ def retry_model(request: GenerationRequest) -> None:
         return
     gallery.reopen(model_id=job.model_id)
     restart(job, next_at=clock.now())
-    if job.stage == Stage.POLLING:
+    if job.stage != Stage.WAITING:
         request.move(RequestStatus.MODEL_GENERATING)
 
 
 def requeue(*, job: Job) -> bool:
-    """An operator's retry of one failed job; False where its request no longer waits for it."""
-    with locked_request(request_id_of(job)) as request:
-        if isinstance(job, ModelGenerationJob) and request.status == RequestStatus.MODEL_FAILED:
-            retry_model(request)
-        elif isinstance(job, ImageGenerationJob) and request.phase == Phase.IMAGE_GENERATION and is_open(request):
-            retry_image(job)
-            if request.status == RequestStatus.IMAGE_FAILED:
-                reopen_images(request)
-        else:
-            return False
-        tasks.ring_after_commit()
+    """An operator's retry of one failed job; False where it has not failed, or its request no longer waits for it."""
+    with suppress(Stale, type(job).DoesNotExist), locked_request(job.request_id) as request:
+        job.refresh_from_db()
+        return job.status in FAILED and requeue_locked(request, job)
+    return False
+
+
+def requeue_locked(request: GenerationRequest, job: Job) -> bool:
+    """A model job starts its request's model again; an image job itself, while its request may still use it."""
+    if isinstance(job, ModelGenerationJob) and request.status == RequestStatus.MODEL_FAILED:
+        retry_model(request)
+    elif isinstance(job, ImageGenerationJob) and request.phase == Phase.IMAGE_GENERATION and is_open(request):
+        retry_image(job)
+        if request.status == RequestStatus.IMAGE_FAILED:
+            reopen_images(request)
+    else:
+        return False
+    tasks.ring_after_commit()
     return True
 
 
@@ -177,17 +193,32 @@ def is_open(request: GenerationRequest) -> bool:
 
 
 def restart(job: Job, *, next_at: datetime | None) -> None:
-    """A new life for an ended job. A paid order that the provider may still finish is asked for, not paid again."""
-    fresh = {"retry_count": 0, "error_code": "", "error_text": "", "next_at": next_at}
-    fresh |= {"started_at": None, "duration_ms": None}
-    if job.status == JobStatus.TIMEOUT and job.provider_job_id:
-        timeout = clock.now() + timedelta(seconds=settings.GENERATION[job.kind]["timeout"])
-        job.move(Stage.POLLING, JobStatus.RUNNING, timeout_at=timeout, **fresh)
+    """A new life for an ended job. What was paid for is fetched or asked for again, not ordered again."""
+    fresh: dict[str, Any] = {"retry_count": 0, "error_code": "", "error_text": "", "next_at": next_at}
+    fresh |= {"started_at": None, "duration_ms": None, "recoveries": 0}
+    fresh["timeout_at"] = clock.now() + timedelta(seconds=settings.GENERATION[job.kind]["timeout"])
+    ref, results = what_is_paid(job)
+    if results:
+        job.move(Stage.STORING, JobStatus.RUNNING, **fresh | {"provider_job_id": ref, "results": results})
+    elif ref:
+        job.move(Stage.POLLING, JobStatus.RUNNING, **fresh | {"provider_job_id": ref})
     else:
-        nothing: dict[str, Any] = {"provider_job_id": "", "results": [], "progress": 0, "timeout_at": None}
-        job.move(Stage.WAITING, JobStatus.PENDING, attempt=job.attempt + 1, **nothing, **fresh)
+        fresh |= {"provider_job_id": "", "results": [], "progress": 0, "timeout_at": None}
+        job.move(Stage.WAITING, JobStatus.PENDING, attempt=job.attempt + 1, **fresh)
 
 
+def what_is_paid(job: Job) -> tuple[str, list[dict[str, str]]]:
+    """The vendor's id and the results of an order that failed on our side only, so that the vendor may still have it;
+    also one whose answer came too late and lies in the journal. Nothing for an order that the vendor gave up."""
+    if job.error_code not in messages.OUR_SIDE:
+        return "", []
+    answer = journal.answer_to(job)
+    if job.provider_job_id or not isinstance(answer, Report):
+        return job.provider_job_id, job.results
+    return answer.ref, [{"role": file.role, "url": file.url} for file in answer.files]
+
+
+@again_after_deadlock
 def cancel(*, owner: User, request_id: str) -> GenerationRequest:
     """Stop what runs. Raises NotFound, InvalidState."""
     with transaction.atomic():
@@ -204,10 +235,10 @@ def cancel_locked(request: GenerationRequest) -> None:
     The jobs are locked as they are read: a tick may be claiming one of them at this moment.
     """
     now = timezone.now()
-    for image_job in ImageGenerationJob.objects.of_request(request.id).open().with_context().select_for_update():
+    for image_job in open_and_locked(ImageGenerationJob.objects.of_request(request.id)):
         end_as_cancelled(image_job)
         write_image(image_job.image, ImageStatus.FAILED, error_code=messages.CANCELLED, failed_at=now)
-    for model_job in ModelGenerationJob.objects.of_request(request.id).open().with_context().select_for_update():
+    for model_job in open_and_locked(ModelGenerationJob.objects.of_request(request.id)):
         end_as_cancelled(model_job)
         gallery.fail(model_id=model_job.model_id, error_code=messages.CANCELLED)
     request.move(
@@ -220,26 +251,46 @@ def cancel_locked(request: GenerationRequest) -> None:
     )
 
 
+def open_and_locked(jobs: Any) -> list[Any]:
+    """Those that have not ended, locked by their ids and nothing else: a search by stage would lock other people's jobs
+    on its way, and that would be a deadlock with whoever writes one of those."""
+    ids = list(jobs.values_list("pk", flat=True))
+    locked_jobs = jobs.model._default_manager.with_context().filter(pk__in=ids).order_by("pk").select_for_update()
+    return [job for job in locked_jobs if not job.has_ended]
+
+
 def end_as_cancelled(job: Job) -> None:
     """End a job, and have the provider told."""
-    if job.stage == Stage.POLLING:
-        told = partial(tasks.cancel_at_provider.delay, job.kind, job.provider, job.provider_job_id)
-        transaction.on_commit(told, robust=True)
+    stop_at_provider(job)
     job.move(Stage.ENDED, JobStatus.CANCELLED, next_at=None, error_code=messages.CANCELLED)
 
 
+def stop_at_provider(job: Job) -> None:
+    """Have the provider told that nobody wants the job any more: written down, and done at once if a worker hears."""
+    journal.unwanted(job)
+    tasks.tell_to_stop_after_commit()
+
+
+@again_after_deadlock
 def discard(*, owner: User, request_id: str) -> None:
     """Delete a request: what runs is stopped, rows and files go; a public model stays. Raises NotFound."""
     with transaction.atomic():
         request = locked(owner, request_id)
         if request.status in UNFINISHED:
             cancel_locked(request)
-        job = ModelGenerationJob.objects.select_related("model").filter(request=request).first()
+        job = ModelGenerationJob.objects.select_related("model").select_for_update().filter(request=request).first()
         keys = [key for key in request.images.values_list("key", flat=True) if key]
         if job and job.model.visibility != Visibility.PUBLIC:
             gallery.erase(model_id=job.model_id)
         request.delete()
-        transaction.on_commit(partial(files.discard, keys), robust=True)
+        files.doom(keys)
+
+
+def touch_request(model_id: str) -> None:
+    """A model has changed (the gallery's slot): so has its request."""
+    request_id = ModelGenerationJob.objects.filter(model_id=model_id).values_list("request_id", flat=True).first()
+    if request_id:
+        GenerationRequest.objects.touch(request_id)
 
 
 def release_model(model_id: str) -> None:
@@ -248,8 +299,28 @@ def release_model(model_id: str) -> None:
     if job is None:
         return
     request = GenerationRequest.objects.select_for_update().get(pk=job.request_id)
+    request.touch()
     if request.status in (RequestStatus.MODEL_PENDING, RequestStatus.MODEL_GENERATING):
         cancel_locked(request)
+
+
+def check_room(owner: User) -> None:
+    """The queue is bounded, for each person and in all. Raises QueueFull before anything is written.
+
+    One person's posts pass one at a time. All people's do when the queue is nearly full: then the gate is held.
+    """
+    User.objects.select_for_update().filter(pk=owner.pk).first()
+    unfinished, most = GenerationRequest.objects.unfinished(), settings.GENERATION["most_unfinished"]
+    if unfinished.owned_by(owner).count() >= settings.GENERATION["most_unfinished_per_person"]:
+        raise QueueFull(
+            _("You have many requests under way. Please wait until some of them are finished."), retry_after=30
+        )
+    waiting = unfinished.count()
+    if most - POSTS_AT_ONCE <= waiting < most:
+        queue.hold_front_gate()
+        waiting = unfinished.count()
+    if waiting >= most:
+        raise QueueFull(retry_after=60)
 
 
 def locked(owner: User, request_id: str) -> GenerationRequest:
@@ -293,10 +364,10 @@ def cleaned_picture(file: UploadedFile) -> bytes:
 
 
 def keep_picture(owner: User, content: bytes) -> str:
-    """The picture in Lumi's storage; its key. Removed again when the transaction does not hold."""
+    """The picture in Lumi's storage; its key."""
     key = f"{files.new_folder('images', owner.id)}/image-0.png"
-    with TemporaryDirectory(prefix="lumi-") as folder:
-        path = Path(folder) / "image-0.png"
+    with files.workspace() as folder:
+        path = folder / "image-0.png"
         path.write_bytes(content)
         files.save(path, key)
     return key

@@ -1,21 +1,47 @@
-"""Which jobs go next. Claims are made here and nowhere else: a claim is a new fence and a lease, and only what has
-passed its provider's gate may be submitted, so that limits hold over all workers and machines."""
+"""Which jobs go next. Claims are made here and nowhere else: a claim is a new fence and a lease.
 
-from collections.abc import Iterator
+The tick claims about as much as the gates have room for, the owners taking turns; a job passes its gate (`pass_gate`)
+in the transaction that says that it is about to be paid for, so that limits hold over all workers and in every window.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
+from django.db.models import Case, Count, F, PositiveSmallIntegerField, Value, When
 
-from generation.models import GenerationRequest, ImageGenerationJob, Job, ModelGenerationJob, ProviderGate, Stale
-from generation.states import RequestStatus
-from lumi import clock
+from generation.models import (
+    GenerationRequest,
+    ImageGenerationJob,
+    Job,
+    JobEvent,
+    ModelGenerationJob,
+    ProviderGate,
+    QueuePause,
+    Stale,
+)
+from generation.states import RequestStatus, Stage
+from lumi import clock, process
+from lumi.ids import new_id
 from providers import registry
+from providers.base import ProviderError
 
 JOBS: dict[str, type[Job]] = {"image": ImageGenerationJob, "model": ModelGenerationJob}
-MOST_AT_ONCE = 200  # claims a tick: a long queue is worked off over several
+MOST_AT_ONCE = 200  # claims a tick
+POLLS_AT_ONCE = 1000  # a batch
+POLLED = (
+    "id", "stage", "fence", "holder", "recoveries", "progress", "provider", "provider_job_id", "next_at", "timeout_at",
+)  # fmt: skip
+SUSPECT = 2  # lost workers, after which a poll may be what kills them
+NOBODYS: dict[str, Any] = {"lease_until": None, "holder": "", "recoveries": 0}
+SUSPECT = 2  # workers lost in a row
+MOST_REMEMBERED = 200  # people whose last turn is kept in mind
+WINDOW = 61.0  # seconds: a minute, and a second for the way to the provider
 
 Claim = tuple[str, int]  # id and fence
 
@@ -26,76 +52,170 @@ def jobs_of(kind: str) -> Any:
 
 
 def lease_from(now: datetime) -> datetime:
-    """When a claim made now is over unless it is renewed."""
+    """When work begun now is given up unless the lease is renewed."""
     return now + timedelta(seconds=settings.GENERATION["lease"])
 
 
+def held(now: datetime) -> dict[str, Any]:
+    """The fields of a job that this process works on."""
+    return {"lease_until": lease_from(now), "holder": process.name()}
+
+
+def bell_until(now: datetime) -> datetime:
+    """When a claim whose bell nobody heard may be claimed again."""
+    return now + timedelta(seconds=settings.GENERATION["bell"])
+
+
+def is_paused(kind: str) -> bool:
+    """An operator has stopped this queue."""
+    return QueuePause.objects.filter(pk=kind).exists()
+
+
+# --- Claims ---------------------------------------------------------------------------------------------------------
+
+
 def claim_designs() -> list[Claim]:
-    """Requests whose prompts are to be written now."""
+    """Requests whose prompts are to be written now, the owners taking turns."""
     now = clock.now()
-    due = GenerationRequest.objects.to_design(now).only("id", "fence", "design_tries")[:MOST_AT_ONCE]
-    return [(request.id, request.fence + 1) for request in due if claim_design(request, lease_from(now))]
+    due = GenerationRequest.objects.to_design(now)
+    if not due.exists() or is_paused("design"):
+        return []
+    busy = Counter(GenerationRequest.objects.being_designed(now).values_list("owner_id", flat=True))
+    places = settings.GENERATION["designs_at_once"] - busy.total()
+    if places <= 0:
+        return []
+    with locked_gate("design", "") as gate:
+        chosen = in_turns(due, busy, gate.served, places)
+        taken = [request for request in chosen if claim_design(request, bell_until(now))]
+        gate.served = remembered(gate, [request.owner_id for request in taken], now)
+        gate.save(update_fields=["served"])
+    return [(request.id, request.fence + 1) for request in taken]
 
 
 def claim_design(request: GenerationRequest, until: datetime) -> bool:
     """Make the design step the caller's; False when somebody was faster."""
     mine = GenerationRequest.objects.filter(pk=request.pk, fence=request.fence, status=RequestStatus.IMAGE_PENDING)
-    return bool(mine.update(fence=request.fence + 1, design_tries=request.design_tries + 1, lease_until=until))
+    return bool(mine.update(fence=request.fence + 1, lease_until=until))
 
 
 def claim(kind: str) -> list[Claim]:
-    """Jobs of a kind whose next step is due: polls and storing at once, submits as the gate lets them."""
+    """Jobs of a kind to be stored now, and to be submitted now as far as there is room."""
     now = clock.now()
-    follow_ups = jobs_of(kind).to_follow_up(now)[:MOST_AT_ONCE]
-    return take(follow_ups, lease_from(now)) + let_through(kind, now)
+    return take(jobs_of(kind).to_store(now)[:MOST_AT_ONCE], bell_until(now)) + let_through(kind, now)
 
 
 def take(jobs: Any, until: datetime, **fields: Any) -> list[Claim]:
     """Claim these jobs, but for those that somebody else was faster with."""
     taken = []
     for job in jobs:
+        lost = {"holder": "", "recoveries": job.recoveries + 1} if job.holder else {}
         try:
-            job.take(until, **fields)
+            job.take(until, **fields, **lost)
         except Stale:
             continue
+        if lost:
+            job.note("RECOVERED", recoveries=job.recoveries)
         taken.append((job.id, job.fence))
     return taken
 
 
+def let_go(job: Job) -> None:
+    """This process works on the job no more; nobody is lost."""
+    jobs_of(job.kind).filter(pk=job.pk, fence=job.fence, holder=process.name()).update(lease_until=None, holder="")
+
+
 def let_through(kind: str, now: datetime) -> list[Claim]:
-    """Claim waiting jobs, as many as the gate has room for."""
+    """Claim waiting jobs, about as many as there is room for, the owners taking turns."""
     waiting = jobs_of(kind).waiting(now)
-    if not waiting.exists():
+    if not waiting.exists() or is_paused(kind):
         return []
     provider = registry.first(kind)
-    with locked_gate(kind, provider) as gate:
-        recent = [start for start in gate.starts if start > now.timestamp() - 60]
-        taken = take(waiting[: room(gate, recent, now)], lease_from(now), provider=provider)
-        if taken:
-            gate.starts = [*recent, *[now.timestamp()] * len(taken)]
-            gate.save(update_fields=["starts"])
-    return taken
+    gate = ProviderGate.objects.filter(kind=kind, provider=provider).first()
+    busy = Counter(dict(jobs_of(kind).at_provider(provider, now).values_list("owner_id").annotate(Count("id"))))
+    places = room(kind, gate, now, busy.total())
+    chosen = in_turns(waiting, busy, gate.served if gate else {}, places)
+    return take(chosen, bell_until(now), provider=provider)
+
+
+def in_turns(waiting: Any, busy: Counter[str], served: dict[str, float], places: int) -> list[Any]:
+    """The next ones: whoever has least under way comes first, then whoever's last turn is longest ago, then the longest
+    wait. Without the second rule a few owners of many old jobs would take each place that their own jobs leave."""
+    if places <= 0:
+        return []
+    found = waiting.with_turns(served)[: places * (1 + len(busy))]
+
+    def rank(row: Any) -> tuple[Any, ...]:
+        return (-row.priority, row.turn + busy[row.owner_id], row.last, row.next_at, row.pk)
+
+    return sorted(found, key=rank)[:places]
+
+
+def remembered(gate: ProviderGate, owners: list[str], now: datetime) -> dict[str, float]:
+    """Whose turn it was last, with these now; of so many people at most."""
+    turns = gate.served | dict.fromkeys(owners, now.timestamp())
+    return dict(sorted(turns.items(), key=lambda turn: turn[1])[-MOST_REMEMBERED:])
+
+
+def room(kind: str, gate: ProviderGate | None, now: datetime, busy: int) -> int:
+    """How many more may be submitted now: by the provider's word, at once, and within a minute."""
+    limits = settings.GENERATION[kind]
+    if gate is None:
+        return max(0, min(limits["at_once"] - busy, limits["per_minute"]))
+    if gate.closed_until and gate.closed_until > now:
+        return 0
+    return max(0, min(limits["at_once"] - busy, limits["per_minute"] - len(recent(gate, now))))
+
+
+def recent(gate: ProviderGate, now: datetime) -> list[float]:
+    """The starts that still count."""
+    return [start for start in gate.starts if start > now.timestamp() - WINDOW]
+
+
+# --- Gates ----------------------------------------------------------------------------------------------------------
+
+
+def ensure_gate(kind: str, provider: str) -> None:
+    """Make the gate's row, outside of any transaction that wants it locked: an INSERT that meets another's holds a
+    shared lock, and two of those that both want the row are a deadlock."""
+    ProviderGate.objects.get_or_create(kind=kind, provider=provider)
+
+
+def pass_gate(job: Job, now: datetime) -> datetime | None:
+    """Let the job through, inside the caller's transaction; else when to come again. The gate is the last lock."""
+    gate = ProviderGate.objects.select_for_update().get(kind=job.kind, provider=job.provider)
+    busy = jobs_of(job.kind).in_hands_of(job.provider).exclude(pk=job.pk).count()
+    if room(job.kind, gate, now, busy) > 0:
+        gate.starts = [*recent(gate, now), now.timestamp()]
+        gate.served = remembered(gate, [job.owner_id], now)
+        gate.save(update_fields=["starts", "served"])
+        return None
+    return next_chance(job.kind, gate, now)
+
+
+def next_chance(kind: str, gate: ProviderGate, now: datetime) -> datetime:
+    """When the gate may have room again."""
+    starts = recent(gate, now)
+    if gate.closed_until and gate.closed_until > now:
+        return gate.closed_until
+    if starts and len(starts) >= settings.GENERATION[kind]["per_minute"]:
+        return datetime.fromtimestamp(min(starts) + WINDOW, UTC)
+    return now + timedelta(seconds=1)
 
 
 @contextmanager
 def locked_gate(kind: str, provider: str) -> Iterator[ProviderGate]:
-    """A transaction that holds the gate: one at a time may count.
-
-    The row is made outside of it: an INSERT that meets another's would hold a shared lock, and two of those that both
-    want the row are a deadlock.
-    """
-    ProviderGate.objects.get_or_create(kind=kind, provider=provider)
+    """A transaction that holds the gate: one at a time may count."""
+    ensure_gate(kind, provider)
     with transaction.atomic():
         yield ProviderGate.objects.select_for_update().get(kind=kind, provider=provider)
 
 
-def room(gate: ProviderGate, recent: list[float], now: datetime) -> int:
-    """How many more may be submitted now, by the provider's word, by the minute and at once."""
-    if gate.closed_until and gate.closed_until > now:
-        return 0
-    limits = settings.GENERATION[gate.kind]
-    busy = jobs_of(gate.kind).at_provider(gate.provider, now).count()
-    return max(0, min(limits["at_once"] - busy, limits["per_minute"] - len(recent)))
+def hold_front_gate() -> None:
+    """Let one at a time add to the queue, until the caller's transaction ends. One statement, that makes the row or
+    locks it; SQLite's transactions come one at a time anyway."""
+    if connection.features.has_select_for_update:
+        gate = ProviderGate(kind="front", provider="")
+        ProviderGate.objects.bulk_create([gate], update_conflicts=True, update_fields=["closed_until"])
 
 
 def close_gate(*, kind: str, provider: str, seconds: float) -> None:
@@ -104,3 +224,121 @@ def close_gate(*, kind: str, provider: str, seconds: float) -> None:
     with locked_gate(kind, provider) as gate:
         gate.closed_until = max(until, gate.closed_until or until)
         gate.save(update_fields=["closed_until"])
+
+
+# --- Polls, in batches ----------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Batch:
+    """Jobs claimed to be asked after: all held by one token. `more`: others were due, too."""
+
+    kind: str
+    token: str
+    jobs: list[Any]
+    more: bool = False
+
+    def still_mine(self, ids: Iterable[str]) -> Any:
+        """Those of these jobs that nobody has cancelled, deleted or claimed meanwhile."""
+        return jobs_of(self.kind).filter(pk__in=list(ids), holder=self.token, stage=Stage.POLLING)
+
+
+def polls_due(kind: str, now: datetime) -> bool:
+    """Whether there is anything to ask a provider."""
+    return bool(jobs_of(kind).to_poll(now).exists())
+
+
+def take_polls(kind: str, providers: list[str], *, now: datetime | None = None, most: int = POLLS_AT_ONCE) -> Batch:
+    """Claim a batch of due polls at these providers. One transaction of two statements, however many there are.
+
+    Others' batches are passed over (SKIP LOCKED) where the database can.
+    """
+    now = now or clock.now()
+    with transaction.atomic():
+        due = jobs_of(kind).to_poll(now).filter(provider__in=providers).select_for_update(skip_locked=True)
+        found = list(due.only(*POLLED)[:most])
+        batch = Batch(kind, new_id(), without_suspects(found))
+        batch.more = len(batch.jobs) < len(found) or len(found) == most
+        if found:  # MySQL assigns from left to right: recoveries need the old holder
+            jobs_of(kind).filter(pk__in=[job.pk for job in batch.jobs]).update(
+                recoveries=recovered(), holder=batch.token, lease_until=lease_from(now), fence=F("fence") + 1
+            )
+    for job in batch.jobs:
+        job.recoveries += bool(job.holder)
+        job.holder, job.fence = batch.token, job.fence + 1
+    give_back_lost_time(kind, batch.jobs, now)
+    return batch
+
+
+def without_suspects(jobs: list[Any]) -> list[Any]:
+    """Up to the first one that was there when two batches were lost: it is asked after alone, so that a poll which
+    kills its worker takes no other job with it."""
+    suspects = [number for number, job in enumerate(jobs) if job.recoveries >= SUSPECT]
+    return jobs[: max(1, suspects[0])] if suspects else jobs
+
+
+def recovered() -> Any:
+    """One more where whoever held it has not been heard of since."""
+    return Case(When(holder="", then=F("recoveries")), default=F("recoveries") + 1)
+
+
+def give_back_lost_time(kind: str, jobs: list[Any], now: datetime) -> None:
+    """Jobs that we could not ask in time (no worker, provider down) get that time on their deadline. One statement."""
+    patience = timedelta(seconds=settings.GENERATION[kind]["poll_every"])
+    late = [job for job in jobs if job.timeout_at and now - job.next_at > patience]
+    if late:
+        lost = max(now - job.next_at for job in late)
+        jobs_of(kind).filter(pk__in=[job.pk for job in late]).update(timeout_at=F("timeout_at") + lost)
+        for job in late:
+            job.timeout_at += lost
+
+
+def put_back(batch: Batch, progress: dict[str, int | None], asked_at: datetime | None = None) -> None:
+    """Jobs of a batch that are still being worked on at the provider: to be asked again. By job id the new progress, or
+    None where it has not moved. One statement. Due half a tick early: else the tick that is meant comes just too soon.
+    """
+    if not progress:
+        return
+    moved: dict[int, list[str]] = {}
+    for pk, value in progress.items():
+        if value is not None:
+            moved.setdefault(value, []).append(pk)
+    cases = [When(pk__in=pks, then=Value(value)) for value, pks in moved.items()]
+    known = Case(*cases, default=F("progress"), output_field=PositiveSmallIntegerField())
+    fields = {"progress": known} if moved else {}
+    wait = timedelta(seconds=settings.GENERATION[batch.kind]["poll_every"] - settings.TICK_SECONDS / 2)
+    batch.still_mine(progress).update(
+        next_at=(asked_at or clock.now()) + wait, **NOBODYS, error_code="", error_text="", **fields
+    )
+
+
+def put_back_unanswered(batch: Batch, ids: list[str], error: ProviderError) -> None:
+    """Jobs of a batch whose question failed."""
+    wait = max(settings.GENERATION[batch.kind]["poll_every"], error.retry_after or 0.0)
+    batch.still_mine(ids).update(
+        next_at=clock.now() + timedelta(seconds=wait),
+        error_code=error.fault,
+        error_text=error.evidence[:2000],
+        **NOBODYS,
+    )
+
+
+def put_back_unasked(batch: Batch, ids: list[str]) -> None:
+    """Jobs of a batch that there was no time for: still due."""
+    if ids:
+        batch.still_mine(ids).update(**NOBODYS)
+
+
+def note_progress(kind: str, moved: list[Any], progress: dict[str, int]) -> None:
+    """The history and the requests of jobs whose progress has moved. Three statements."""
+    if not moved:
+        return
+    JobEvent.objects.bulk_create(
+        JobEvent(
+            kind=kind, job_id=job.pk, event="PROGRESS", fence=job.fence, process=process.name(),
+            detail={"progress": progress[job.pk]},
+        )
+        for job in moved
+    )  # fmt: skip
+    ids = [job.pk for job in moved]
+    GenerationRequest.objects.touch_all(list(jobs_of(kind).filter(pk__in=ids).request_ids()))

@@ -81,6 +81,7 @@ REQUEST_MOVES: dict[RequestStatus, frozenset[RequestStatus]] = {
     R.CANCELLED: frozenset(),
 }
 UNFINISHED = frozenset(status for status, moves in REQUEST_MOVES.items() if R.CANCELLED in moves)
+BUSY = UNFINISHED - {R.IMAGE_COMPLETED}  # work waits or runs; the choice is the person's
 RETRYABLE = frozenset({R.IMAGE_FAILED, R.MODEL_FAILED})
 
 STAGE_MOVES: dict[Stage, frozenset[Stage]] = {
@@ -89,8 +90,9 @@ STAGE_MOVES: dict[Stage, frozenset[Stage]] = {
     S.POLLING: frozenset({S.POLLING, S.STORING, S.WAITING, S.ENDED}),
     S.STORING: frozenset({S.STORING, S.ENDED}),
     S.UNKNOWN: frozenset({S.UNKNOWN, S.POLLING, S.STORING, S.ENDED}),
-    S.ENDED: frozenset({S.WAITING, S.POLLING}),  # a person's or an operator's retry
+    S.ENDED: frozenset({S.WAITING, S.POLLING, S.STORING}),  # a person's or an operator's retry
 }
+FAILED = frozenset({J.FAILED, J.TIMEOUT})  # may be tried again
 STATUSES_OF: dict[Stage, frozenset[JobStatus]] = {
     S.WAITING: frozenset({J.PENDING, J.RETRYING}),
     S.SUBMITTING: frozenset({J.RUNNING}),

@@ -5,21 +5,22 @@ else meanwhile, and that nothing was written.
 """
 
 import logging
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 from django.conf import settings
+from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 
 from gallery.models import StoredFile
-from generation import designs, messages, queue
-from generation.kinds import KINDS, locked_request, request_id_of
+from generation import breakers, designs, journal, messages, queue
+from generation.kinds import KINDS, locked_request
 from generation.models import GeneratedImage, GenerationRequest, ImageGenerationJob, Job, Stale
 from generation.states import GiveUp, JobStatus, RequestStatus, Retry, Stage, after_failure, backoff
-from lumi import clock, files
+from lumi import clock, files, process
 from providers import registry
 from providers.base import Billed, Fault, JobState, ProviderError, RemoteFile, Report
 
@@ -27,18 +28,27 @@ logger = logging.getLogger(__name__)
 
 MOST_DESIGN_TRIES = 2
 EVIDENCE_LENGTH = 2000
+SUBMIT, POLL = "submit", "poll"
 T = TypeVar("T")
 
 
-def asked(call: Callable[..., T], *arguments: Any) -> T:
+class NotNow(Exception):
+    """The job may not be submitted yet. Undoes the transaction in which that was found out."""
+
+    def __init__(self, until: datetime) -> None:
+        super().__init__(until)
+        self.until = until
+
+
+def answer_of(call: Callable[..., T], *arguments: Any) -> T | ProviderError:
     """What a provider answers. A fault in the adapter is an error of unknown outcome, never a crash of the step."""
     try:
         return call(*arguments)
-    except ProviderError:
-        raise
+    except ProviderError as error:
+        return error
     except Exception as error:
         logger.exception("provider adapter failed")
-        raise ProviderError(Fault.BAD_ANSWER, billed=Billed.UNKNOWN, evidence=repr(error)) from error
+        return ProviderError(Fault.BAD_ANSWER, billed=Billed.UNKNOWN, evidence=repr(error))
 
 
 def provider_of(job: Job) -> Any:
@@ -60,7 +70,8 @@ def seconds(number: float) -> timedelta:
 
 
 def write_designs(request: GenerationRequest) -> None:
-    """Ask the LLM for four designs, and let the painting begin. A request never fails for the LLM."""
+    """Ask the LLM for four designs, and let the painting begin. A request never fails for the LLM. Raises Stale."""
+    begin_designs(request)
     wanted = request.optimize_prompt
     found = designs.ask_or_none(request.prompt) if wanted and request.design_tries <= MOST_DESIGN_TRIES else None
     notice = messages.PROMPT_NOT_OPTIMIZED if wanted and found is None else ""
@@ -76,6 +87,15 @@ def write_designs(request: GenerationRequest) -> None:
         locked.save(update_fields=["next_at", "lease_until", "notice_code", "updated_at"])
 
 
+def begin_designs(request: GenerationRequest) -> None:
+    """Count the question before it is asked, so that workers which die of it do not ask for ever."""
+    lease = queue.lease_from(clock.now())
+    mine = GenerationRequest.objects.filter(pk=request.pk, fence=request.fence, status=RequestStatus.IMAGE_PENDING)
+    if not mine.update(design_tries=F("design_tries") + 1, lease_until=lease):
+        raise Stale
+    request.design_tries += 1
+
+
 # --- Jobs -----------------------------------------------------------------------------------------------------------
 
 
@@ -84,40 +104,96 @@ def advance(job: Job) -> bool:
     return STEPS[Stage(job.stage)](job)
 
 
+def work_on(job: Job) -> None:
+    """All steps that can be done now, as this process's work. Raises Stale."""
+    with transaction.atomic():
+        job.take(queue.lease_from(clock.now()), holder=process.name())
+        job.note("CLAIMED")
+    if job.recoveries > settings.GENERATION["most_recoveries"]:
+        give_up_lost(job)
+        return
+    while advance(job):
+        pass
+
+
 def submit(job: Job) -> bool:
-    """Hand the job over. That it is about to be paid for is committed before the call."""
-    kind, provider = KINDS[job.kind], provider_of(job)
+    """Hand the job over. That it is about to be paid for is committed before the call, and the answer is written to the
+    journal before anything else."""
+    order = answer_of(KINDS[job.kind].order, job)
+    if isinstance(order, ProviderError):  # our own storage, most likely: nobody was asked for anything
+        return try_failed(job, order)
+    began = time.monotonic()
     try:
-        order = kind.order(job)
-    except ProviderError as error:
-        return give_up(job, JobStatus.FAILED, error.fault, error.evidence)
-    with locked_request(request_id_of(job)) as request:
-        lease = queue.lease_from(clock.now())
-        started = job.started_at or timezone.now()
-        job.move(Stage.SUBMITTING, JobStatus.RUNNING, lease_until=lease, started_at=started)
-        kind.begin(job, request)
-    try:
-        report = asked(provider.submit, order)
-    except ProviderError as error:
-        return submit_failed(job, error)
-    return accepted_or_stopped(job, report)
+        begin_submit(job)
+    except NotNow as later:
+        job.move(Stage.WAITING, JobStatus(job.status), event="RELEASED", next_at=later.until)
+        return False
+    if time.monotonic() - began > settings.GENERATION["lease"] / 2:  # stopped meanwhile: others may have given it up
+        job.move(Stage.WAITING, JobStatus.RETRYING, event="NOT_SENT", next_at=clock.now())
+        return False
+    answer = answer_of(provider_of(job).submit, order)
+    journal.answered(job, answer)
+    return take_answer(job, answer)
+
+
+def begin_submit(job: Job) -> None:
+    """In one transaction: breaker, gate, stage and journal. Raises NotNow, and then nothing was written."""
+    queue.ensure_gate(job.kind, job.provider)
+    with locked_request(job.request_id) as request:
+        now = clock.now()
+        later = breakers.closed_until(job.kind, job.provider, SUBMIT, now) or queue.pass_gate(job, now)
+        if later:
+            raise NotNow(later)
+        job.move(Stage.SUBMITTING, JobStatus.RUNNING, **queue.held(now), started_at=job.started_at or timezone.now())
+        journal.sent(job)
+        KINDS[job.kind].begin(job, request)
+
+
+def take_answer(job: Job, answer: Report | ProviderError) -> bool:
+    """What follows from an answer to a submit, given at once or found later in the journal. Raises Stale."""
+    if isinstance(answer, ProviderError):
+        return submit_failed(job, answer)
+    breakers.succeeded(job.kind, job.provider, SUBMIT)
+    return accepted_or_stopped(job, answer)
 
 
 def accepted_or_stopped(job: Job, report: Report) -> bool:
-    """Write the provider's answer down; if the job was cancelled or deleted meanwhile, stop what it accepted."""
+    """Write the provider's answer down; if the job is cancelled or deleted meanwhile, stop what it accepted."""
     try:
         return accepted(job, report)
     except Stale:
-        logger.warning("answer for a job that is no longer ours", extra={"job": job.id, "ref": report.ref})
-        if report.ref:
-            asked(provider_of(job).cancel, report.ref)
+        job.note("STALE_WRITE", ref=report.ref)
+        if is_unwanted(job):
+            journal.unwanted(job)
+            tell_to_stop()
         raise
+
+
+def tell_to_stop() -> None:
+    """Tell the providers of jobs that nobody wants any more. It may be too late, or not be possible: no matter."""
+    for call in journal.to_cancel():
+        told = answer_of(registry.get(call.kind, call.provider).cancel, call.provider_job_id)
+        if isinstance(told, ProviderError) and not told.permanent:
+            journal.not_cancelled(call)
+        else:
+            journal.cancelled(call)
+
+
+def is_unwanted(job: Job) -> bool:
+    """Cancelled, deleted, ended by hand or ordered anew since; not merely in other hands."""
+    now = type(job)._default_manager.filter(pk=job.pk).first()
+    if now is None or now.status == JobStatus.CANCELLED or now.attempt != job.attempt:
+        return True
+    return now.error_code == messages.FAILED_BY_OPERATOR
 
 
 def submit_failed(job: Job, error: ProviderError) -> bool:
     """A "no" is followed by the retry law; an unknown outcome is held, unless repeating the submit is free."""
+    is_open = breakers.is_outage(error) and breakers.failed(job.kind, job.provider, SUBMIT)
+    if not breakers.is_outage(error):  # a "no" shows that the provider is there
+        breakers.succeeded(job.kind, job.provider, SUBMIT)
     if error.billed == Billed.NO or (error.billed == Billed.UNKNOWN and provider_of(job).resubmit_is_free):
-        return try_failed(job, error)
+        return try_failed(job, error, is_open=is_open)
     if error.billed == Billed.YES:
         return give_up(job, JobStatus.FAILED, error.fault, error.evidence)
     return hold(job, error.evidence)
@@ -131,14 +207,15 @@ def hold(job: Job, evidence: str) -> bool:
     return False
 
 
-def try_failed(job: Job, error: ProviderError) -> bool:
-    """A try that surely cost nothing: again later, or not at all."""
+def try_failed(job: Job, error: ProviderError, *, is_open: bool = False) -> bool:
+    """A try that surely cost nothing: again later, or not at all. With the breaker open it is the provider that fails,
+    and the try does not count."""
     decision = after_failure(
         base=limits_of(job)["backoff"],
         retries=job.retry_count,
         max_retries=job.max_retries,
         permanent=error.permanent,
-        later=error.is_later,
+        later=error.is_later or is_open,
         retry_after=error.retry_after,
     )
     if isinstance(decision, GiveUp):
@@ -150,7 +227,7 @@ def try_failed(job: Job, error: ProviderError) -> bool:
 
 def try_again(job: Job, retry: Retry, error: ProviderError) -> bool:
     """Back to the queue, with what went wrong kept for staff."""
-    with locked_request(request_id_of(job)) as request:
+    with locked_request(job.request_id) as request:
         job.move(
             Stage.WAITING,
             JobStatus.RETRYING,
@@ -177,48 +254,14 @@ def accepted(job: Job, report: Report) -> bool:
     if not report.ref:
         return hold(job, "accepted without a job id")
     now = clock.now()
-    times = {
+    fields: dict[str, Any] = {
         "next_at": now + seconds(limits_of(job)["poll_every"]),
         "timeout_at": now + seconds(limits_of(job)["timeout"]),
     }
-    with locked_request(request_id_of(job)) as request:
-        job.move(Stage.POLLING, JobStatus.RUNNING, provider_job_id=report.ref, progress=report.progress or 0, **times)
+    with locked_request(job.request_id) as request:
+        fields |= {"provider_job_id": report.ref, "progress": report.progress or 0, "recoveries": 0}
+        job.move(Stage.POLLING, JobStatus.RUNNING, **fields)
         request.touch()
-    return False
-
-
-def poll(job: Job) -> bool:
-    """Ask how the job stands. A question that fails is asked again; it never leads to a new submit."""
-    now = clock.now()
-    if job.timeout_at and job.timeout_at <= now:
-        return give_up(job, JobStatus.TIMEOUT, messages.TIMEOUT, "the provider did not finish in time")
-    try:
-        report = asked(provider_of(job).poll, job.provider_job_id)
-    except ProviderError as error:
-        return ask_again(job, now, error)
-    if report.state == JobState.FAILED:
-        return reported_failed(job, report)
-    if report.state == JobState.DONE:
-        return results_ready(job, report)
-    return keep_polling(job, now, report.progress)
-
-
-def ask_again(job: Job, now: datetime, error: ProviderError) -> bool:
-    """The question failed, not the job."""
-    wait = max(limits_of(job)["poll_every"], error.retry_after or 0.0)
-    evidence = {"error_code": error.fault, "error_text": error.evidence[:EVIDENCE_LENGTH]}
-    job.move(Stage.POLLING, JobStatus.RUNNING, next_at=now + seconds(wait), **evidence)
-    return False
-
-
-def keep_polling(job: Job, now: datetime, progress: int | None) -> bool:
-    """Still at work. The request moves only when the progress does."""
-    known = max(job.progress, min(progress or 0, 100))
-    moved = known > job.progress
-    next_at = now + seconds(limits_of(job)["poll_every"])
-    job.move(Stage.POLLING, JobStatus.RUNNING, next_at=next_at, progress=known, error_code="", error_text="")
-    if moved:
-        GenerationRequest.objects.touch(request_id_of(job))
     return False
 
 
@@ -230,8 +273,10 @@ def reported_failed(job: Job, report: Report) -> bool:
     return give_up(job, JobStatus.FAILED, error.fault, error.evidence)
 
 
-def results_ready(job: Job, report: Report) -> bool:
-    """The provider is done. Where the results lie is written down before they are fetched: they were paid for."""
+def results_ready(job: Job, report: Report, *, in_hand: bool = True) -> bool:
+    """The provider is done. Where the results lie is written down before they are fetched: they were paid for.
+
+    `in_hand`: this process goes on with the job at once; else it is anybody's."""
     now = clock.now()
     job.move(
         Stage.STORING,
@@ -239,36 +284,37 @@ def results_ready(job: Job, report: Report) -> bool:
         results=[{"role": file.role, "url": file.url} for file in report.files],
         provider_job_id=report.ref or job.provider_job_id,
         progress=100,
+        recoveries=0,
         next_at=now,
         timeout_at=now + seconds(limits_of(job)["timeout"]),
-        lease_until=queue.lease_from(now),
+        **(queue.held(now) if in_hand else {}),
     )
-    return True
+    GenerationRequest.objects.touch(job.request_id)
+    return in_hand
 
 
 def store(job: Job) -> bool:
     """Bring the results into Lumi's storage; only then is the job complete."""
     now = clock.now()
     if job.timeout_at and job.timeout_at <= now:
-        return give_up(job, JobStatus.FAILED, Fault.RESULT_GONE, job.error_text or "the results could not be stored")
-    try:
-        kept = fetch_and_keep(job)
-    except ProviderError as error:
-        return store_later(job, now, error)
+        return give_up(job, JobStatus.FAILED, messages.NOT_STORED, job.error_text or "the results could not be stored")
+    kept = fetch_and_keep(job)
+    if isinstance(kept, ProviderError):
+        return store_later(job, now, kept)
     try:
         complete(job, kept)
     except Stale:
-        files.discard(file["key"] for file in kept)
+        files.doom(file["key"] for file in kept)
         raise
     return False
 
 
-def fetch_and_keep(job: Job) -> list[StoredFile]:
-    """Fetch the results and keep them. Raises ProviderError, also for a storage that is down."""
+def fetch_and_keep(job: Job) -> list[StoredFile] | ProviderError:
+    """Fetch the results and keep them; a storage that is down is an error like any other."""
     remote = tuple(RemoteFile(role=result["role"], url=result["url"]) for result in job.results)
-    with TemporaryDirectory(prefix="lumi-") as folder:
-        results = asked(provider_of(job).fetch, remote, Path(folder))
-        return asked(KINDS[job.kind].keep, job, results)
+    with files.workspace() as folder:
+        results = answer_of(provider_of(job).fetch, remote, folder)
+        return results if isinstance(results, ProviderError) else answer_of(KINDS[job.kind].keep, job, results)
 
 
 def store_later(job: Job, now: datetime, error: ProviderError) -> bool:
@@ -277,28 +323,34 @@ def store_later(job: Job, now: datetime, error: ProviderError) -> bool:
         return give_up(job, JobStatus.FAILED, error.fault, error.evidence)
     evidence = {"error_code": error.fault, "error_text": error.evidence[:EVIDENCE_LENGTH]}
     wait = max(backoff(limits_of(job)["backoff"], 0), error.retry_after or 0.0)
-    job.move(Stage.STORING, JobStatus.RUNNING, next_at=now + seconds(wait), **evidence)
+    job.move(Stage.STORING, JobStatus.RUNNING, event="STORE_FAILED", next_at=now + seconds(wait), **evidence)
     return False
 
 
 def complete(job: Job, kept: list[StoredFile]) -> None:
     """The end of the road. Success clears earlier errors. Raises Stale."""
-    with locked_request(request_id_of(job)) as request:
+    with locked_request(job.request_id) as request:
         job.move(
             Stage.ENDED, JobStatus.COMPLETED, next_at=None, error_code="", error_text="", duration_ms=duration(job)
         )
         KINDS[job.kind].complete(job, request, kept)
+        files.own(file["key"] for file in kept)
 
 
 def give_up(job: Job, status: JobStatus, code: str, evidence: str) -> bool:
     """The job has failed for good. Raises Stale."""
-    with locked_request(request_id_of(job)) as request:
+    with locked_request(job.request_id) as request:
         evidence = evidence[:EVIDENCE_LENGTH]
         job.move(
             Stage.ENDED, status, next_at=None, error_code=str(code), error_text=evidence, duration_ms=duration(job)
         )
         KINDS[job.kind].fail(job, request, str(code))
     return False
+
+
+def give_up_lost(job: Job) -> None:
+    """A job that kills its workers comes to an end. Raises Stale."""
+    give_up(job, JobStatus.FAILED, messages.WORKER_LOST, "its workers were lost again and again")
 
 
 def duration(job: Job) -> int | None:
@@ -308,24 +360,4 @@ def duration(job: Job) -> int | None:
     return round((timezone.now() - job.started_at).total_seconds() * 1000)
 
 
-STEPS: dict[Stage, Callable[[Job], bool]] = {Stage.WAITING: submit, Stage.POLLING: poll, Stage.STORING: store}
-
-
-# --- Recovery -------------------------------------------------------------------------------------------------------
-
-
-def recover_submit(job: Job) -> None:
-    """Whoever was handing this job over is gone. Where a second submit is free, again; else its outcome is unknown."""
-    if provider_of(job).resubmit_is_free:
-        error = ProviderError(Fault.NETWORK, evidence="the worker was lost while submitting")
-        resubmit(job, error)
-    else:
-        hold(job, "the worker was lost while submitting")
-
-
-def resubmit(job: Job, error: ProviderError) -> None:
-    """The same attempt once more, counted, so that a job which kills its workers comes to an end."""
-    if job.retry_count >= job.max_retries:
-        give_up(job, JobStatus.FAILED, error.fault, error.evidence)
-        return
-    job.move(Stage.WAITING, JobStatus.RETRYING, next_at=clock.now(), retry_count=job.retry_count + 1)
+STEPS: dict[Stage, Callable[[Job], bool]] = {Stage.WAITING: submit, Stage.STORING: store}

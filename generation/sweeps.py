@@ -2,30 +2,59 @@
 
 import logging
 from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db.models import Model
 
-from generation import messages, steps
+from generation import journal, messages, recovery, steps
 from generation.kinds import locked_request, settle_images
-from generation.models import GenerationRequest, ImageGenerationJob, ModelGenerationJob, Stale
+from generation.models import GenerationRequest, IdempotencyKey, ImageGenerationJob, ModelGenerationJob, Stale
 from generation.queue import JOBS, jobs_of, lease_from
 from generation.states import JobStatus, RequestStatus
-from lumi import clock
+from lumi import clock, files
+from providers import registry
+from providers.base import LooksUp
 
 logger = logging.getLogger(__name__)
 
 PAGE = 200
+LOOK_UPS = 20  # questions to a provider in one round
+KEY_AGE = timedelta(hours=24)  # how long an Idempotency-Key is remembered
 
 
 def sweep() -> None:
-    """One round."""
+    """One round, a page of each."""
+    each([None], lambda _: journal.read_spool())
     now = clock.now()
     for kind in JOBS:
         each(jobs_of(kind).lost_in_submit(now).with_context()[:PAGE], recover_submit)
+        each(answered_late(kind), adopt_late_answer)
+        each(to_look_up(kind, now), look_up_unknown)
         each(jobs_of(kind).unknown_for_too_long(now).with_context()[:PAGE], end_unknown)
     each(GenerationRequest.objects.overdue(now)[:PAGE], end_overdue)
     each(GenerationRequest.objects.unsettled()[:PAGE], settle)
+    each([now - KEY_AGE], forget_keys)
+    each([None], lambda _: steps.tell_to_stop())
+    files.sweep()
+
+
+def answered_late(kind: str) -> list[Any]:
+    """Unknown outcomes that the journal knows by now."""
+    jobs = list(jobs_of(kind).of_unknown_outcome().with_context()[: 5 * PAGE])
+    known = journal.known_among([job.reference for job in jobs])
+    return [job for job in jobs if job.reference in known]
+
+
+def to_look_up(kind: str, now: datetime) -> Any:
+    """Unknown outcomes at providers that can be asked. Each is asked once a lease, and the first time a lease after
+    the submit: by then an order has arrived, or never will."""
+    names = [name for name in settings.PROVIDERS[kind] if isinstance(registry.get(kind, name), LooksUp)]
+    if not names:
+        return []
+    held_for = timedelta(seconds=settings.GENERATION["unknown_hold"] - settings.GENERATION["lease"])
+    return jobs_of(kind).to_look_up(names, now, now + held_for).with_context()[:LOOK_UPS]
 
 
 def each(rows: Iterable[Any], action: Callable[[Any], Any]) -> None:
@@ -36,13 +65,25 @@ def each(rows: Iterable[Any], action: Callable[[Any], Any]) -> None:
         except Stale:
             continue
         except Exception:
-            logger.exception("sweep failed", extra={"action": action.__name__, "row": row.pk})
+            logger.exception("sweep failed", extra={"row": getattr(row, "pk", None)})
 
 
 def recover_submit(job: Any) -> None:
     """Take the job from whoever lost it, so that a late answer is refused, then decide."""
     job.take(lease_from(clock.now()))
-    steps.recover_submit(job)
+    recovery.recover_submit(job)
+
+
+def adopt_late_answer(job: Any) -> None:
+    """A worker that was given up has answered after all."""
+    job.take(lease_from(clock.now()))
+    recovery.adopt_late_answer(job)
+
+
+def look_up_unknown(job: Any) -> None:
+    """The lease is kept to its end: until then nobody asks again."""
+    job.take(lease_from(clock.now()))
+    recovery.look_up_unknown(job)
 
 
 def end_unknown(job: Any) -> None:
@@ -68,6 +109,12 @@ def settle(request: GenerationRequest) -> None:
     with locked_request(request.pk) as locked:
         if locked.status == RequestStatus.IMAGE_GENERATING:
             settle_images(locked)
+
+
+def forget_keys(before: datetime) -> None:
+    """Idempotency keys are not remembered for ever."""
+    old = IdempotencyKey.objects.filter(created_at__lt=before).order_by("created_at")
+    IdempotencyKey.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:PAGE])).delete()
 
 
 def release_all() -> None:

@@ -4,12 +4,12 @@ does no harm, because a claim (an id with its fence) is looked up in the databas
 import logging
 
 from celery import shared_task
-from django.db import transaction
+from django.db import DatabaseError, transaction
 
-from generation import queue, steps, sweeps
-from generation.models import GenerationRequest, Stale
+from generation import polls, queue, steps, sweeps
+from generation.leases import heartbeat
+from generation.models import GenerationRequest, Job, Stale
 from lumi import clock
-from providers import registry
 
 logger = logging.getLogger(__name__)
 
@@ -54,16 +54,34 @@ def write_designs(request_id: str, fence: int) -> None:
 
 @shared_task(name="generation.advance")
 def advance(kind: str, job_id: str, fence: int) -> None:
-    """The steps of one job that can be done now."""
+    """The steps of one job that can be done now. The lease is renewed until they are done."""
     job = queue.jobs_of(kind).claimed(job_id, fence)
     if job is None:
         return
     try:
-        while steps.advance(job):
-            pass
+        with heartbeat.holding(job):
+            steps.work_on(job)
     except Stale:
         logger.info("stale write refused", extra={"job": job_id})
+    except DatabaseError:
+        logger.warning("the database failed: the job is let go", exc_info=True, extra={"job": job_id})
+        let_go(job)
     ring()
+
+
+def let_go(job: Job) -> None:
+    """What was not written is done again, at once and not only when the lease is over."""
+    try:
+        queue.let_go(job)
+    except DatabaseError:
+        logger.warning("not let go: its lease will be over", extra={"job": job.pk})
+
+
+@shared_task(name="generation.poll_due")
+def poll_due() -> None:
+    """Ask after the jobs that are due. Rung by the clock only: bells are many, and would split the batches."""
+    for kind in queue.JOBS:
+        polls.poll_due(kind)
 
 
 @shared_task(name="generation.sweep")
@@ -80,7 +98,20 @@ def recover() -> None:
     sweep()
 
 
-@shared_task(name="generation.cancel_at_provider")
-def cancel_at_provider(kind: str, provider: str, ref: str) -> None:
-    """Stop a job that nobody wants any more, where the vendor can; it may be too late."""
-    registry.get(kind, provider).cancel(ref)
+@shared_task(name="generation.tell_to_stop")
+def tell_to_stop() -> None:
+    """Tell the providers at once; what is lost here the sweep finds."""
+    steps.tell_to_stop()
+
+
+def tell_to_stop_after_commit() -> None:
+    """`tell_to_stop` by a worker, once what was written can be seen."""
+    transaction.on_commit(ring_to_stop, robust=True)
+
+
+def ring_to_stop() -> None:
+    """Without a broker the sweep finds it."""
+    try:
+        tell_to_stop.apply_async(expires=BELL_SECONDS)
+    except tell_to_stop.OperationalError:
+        logger.warning("no broker: the sweep will tell the provider")

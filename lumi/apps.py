@@ -1,4 +1,6 @@
-"""The ground as a Django app: its commands."""
+"""The ground as a Django app: its commands, its checks, its one table."""
+
+from importlib import import_module
 
 from django.apps import AppConfig
 
@@ -8,3 +10,7 @@ class LumiConfig(AppConfig):
 
     name = "lumi"
     verbose_name = "Lumi"
+
+    def ready(self) -> None:
+        """Register the system checks."""
+        import_module("lumi.checks")

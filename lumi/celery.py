@@ -6,7 +6,8 @@ Rows are the truth, messages only bells (docs/adr/0002): settings.py says why ea
 import os
 
 from celery import Celery
-from celery.signals import setup_logging
+from celery.signals import setup_logging, task_postrun, task_prerun
+from django.db import close_old_connections
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "lumi.settings")
 
@@ -18,3 +19,10 @@ app.autodiscover_tasks()
 @setup_logging.connect
 def leave_logging_to_django(**_: object) -> None:
     """Celery would install handlers of its own; Django's LOGGING already says where logs go."""
+
+
+@task_prerun.connect
+@task_postrun.connect
+def keep_good_connections(**_: object) -> None:
+    """As with HTTP requests: a connection is kept while it is good. Celery alone would make a new one for each task."""
+    close_old_connections()

@@ -12,7 +12,7 @@ Sentence = str | Promise
 class LumiError(Exception):
     """An answer other than success: a code of the contract, an HTTP status, a sentence for the person who sees it.
 
-    `details`: which member of the input is wrong, or None. `retry_after`: seconds, for 429 and 503.
+    `details`: which member of the input is wrong, or None. `retry_after`: seconds, for 409, 429 and 503.
     """
 
     code = "INTERNAL_SERVER_ERROR"
@@ -103,10 +103,17 @@ class RateLimited(LumiError):
 
 
 class DatabaseDown(LumiError):
-    """The database did not answer."""
+    """The database did not do what it was told: a mistake of ours."""
 
     code, status = "DATABASE_ERROR", 500
     message = _("We could not reach our data. Please try again in a moment.")
+
+
+class QueueFull(LumiError):
+    """More work is waiting than Lumi takes."""
+
+    code, status = "QUEUE_FULL", 503
+    message = _("Very many requests are waiting at the moment. Please try again a little later.")
 
 
 class Unavailable(LumiError):
@@ -114,3 +121,10 @@ class Unavailable(LumiError):
 
     code, status = "SERVICE_UNAVAILABLE", 503
     message = _("Lumi is not available at the moment. Please try again in a moment.")
+
+
+class DatabaseAway(Unavailable):
+    """The database did not answer, or others were in the way: the same again in a moment may well work."""
+
+    def __init__(self) -> None:
+        super().__init__(retry_after=5)

@@ -1,4 +1,4 @@
-"""Files on the default storage: keys, save, discard, addresses.
+"""Files on the default storage: keys, save, own, doom, addresses.
 
 A key is `folder/owner id/random/name`: the random part makes the address a secret that cannot be guessed, the name is
 the real file name, and the files of one folder may refer to each other (an OBJ to its MTL).
@@ -7,16 +7,28 @@ the real file name, and the files of one folder may refer to each other (an OBJ 
 import logging
 import mimetypes
 import secrets
-from collections.abc import Iterable
+import shutil
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.parse import quote
 
 from django.conf import settings
 from django.core.files import File
 from django.core.files.storage import default_storage
+from django.db import transaction
 from django.http import FileResponse, Http404, HttpRequest
 
+from lumi import clock
+from lumi.models import DoomedFile
+
 logger = logging.getLogger(__name__)
+
+ORPHAN_AGE = timedelta(hours=1)  # a file whose owner was not committed by then will have none
+WORKSPACES = settings.DATA_DIR / "tmp"
 
 CONTENT_TYPES = {
     ".glb": "model/gltf-binary",
@@ -33,19 +45,65 @@ def new_folder(kind: str, owner_id: str) -> str:
 
 
 def save(path: Path, key: str) -> int:
-    """Store the file at `path` under `key`; its size in bytes. The key must be new."""
+    """Store the file at `path` under `key`; its size in bytes. The key must be new.
+
+    The file is doomed until a row owns it: see `own`.
+    """
+    DoomedFile.objects.update_or_create(key=key, defaults={"after": clock.now() + ORPHAN_AGE})
     with path.open("rb") as content:
         default_storage.save(key, File(content))
     return path.stat().st_size
 
 
-def discard(keys: Iterable[str]) -> None:
-    """Delete files. A file that cannot be deleted is reported, not raised: its row is gone already."""
+def own(keys: Iterable[str]) -> None:
+    """These files have an owner: in the transaction that commits the rows which hold their keys."""
+    DoomedFile.objects.filter(key__in=list(keys)).delete()
+
+
+def doom(keys: Iterable[str]) -> None:
+    """These files have no owner any more: in the transaction that says so. They are deleted after it."""
+    keys, now = list(keys), clock.now()
+    for key in keys:
+        DoomedFile.objects.update_or_create(key=key, defaults={"after": now})
+
+    def delete() -> None:  # not a partial: Django logs a robust hook's failure by its __qualname__, which that has not
+        delete_doomed(keys)
+
+    transaction.on_commit(delete, robust=True)
+
+
+def delete_doomed(keys: Iterable[str]) -> None:
+    """Delete files, then forget them. One that cannot be deleted now is tried again by the sweep."""
     for key in keys:
         try:
             default_storage.delete(key)
         except Exception:
             logger.exception("file not deleted", extra={"key": key})
+        else:
+            DoomedFile.objects.filter(key=key).delete()
+
+
+@contextmanager
+def workspace() -> Iterator[Path]:
+    """A folder for files on their way to the storage; gone afterwards. A killed process leaves it to the sweep."""
+    WORKSPACES.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=WORKSPACES) as folder:
+        yield Path(folder)
+
+
+def sweep_workspaces() -> None:
+    """Remove what killed processes left on this machine."""
+    old = time.time() - ORPHAN_AGE.total_seconds()
+    for folder in WORKSPACES.glob("*"):
+        if folder.stat().st_mtime < old:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def sweep(most: int = 200) -> None:
+    """Delete what nobody owns and nobody is about to own."""
+    sweep_workspaces()
+    overdue = DoomedFile.objects.filter(after__lte=clock.now()).order_by("after")
+    delete_doomed(list(overdue.values_list("key", flat=True)[:most]))
 
 
 def url(key: str, request: HttpRequest | None = None) -> str | None:

@@ -1,5 +1,6 @@
 """Liveness and the detailed health of the parts. A probe is a callable named in settings that raises when its part is
-down, and returns "ok", or "unused" where this installation does without."""
+down, and returns "ok", "degraded" (it works, and somebody should look), or "unused" where this installation does
+without; or that word as `status` beside a `detail`."""
 
 import logging
 import time
@@ -51,14 +52,21 @@ def probe_storage() -> str:
 
 
 def run(probe: str) -> dict[str, Any]:
-    """One probe's outcome: `{"status": "ok"|"unused"|"down", "latencyMs"}`."""
+    """One probe's outcome: `{"status": "ok"|"degraded"|"unused"|"down", "latencyMs", "detail"?}`."""
     began = time.monotonic()
     try:
-        status = import_string(probe)()
+        found = import_string(probe)()
     except Exception:
         logger.exception("health probe failed", extra={"probe": probe})
-        status = "down"
-    return {"status": status, "latencyMs": round((time.monotonic() - began) * 1000, 1)}
+        found = "down"
+    told = found if isinstance(found, dict) else {"status": found}
+    return told | {"latencyMs": round((time.monotonic() - began) * 1000, 1)}
+
+
+def summary(checks: dict[str, dict[str, Any]]) -> str:
+    """The worst that was found: down, degraded, ok."""
+    found = {check["status"] for check in checks.values()}
+    return next((word for word in ("down", "degraded") if word in found), "ok")
 
 
 def checks() -> dict[str, dict[str, Any]]:

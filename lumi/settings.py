@@ -4,10 +4,13 @@
 """
 
 import secrets
+import sys
 from datetime import timedelta
 from pathlib import Path
 
 import environ
+from botocore.config import Config as BotoConfig
+from corsheaders.defaults import default_headers
 from django.utils.translation import gettext_lazy as _
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -48,7 +51,8 @@ SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
 CSRF_TRUSTED_ORIGINS = env.list("LUMI_CSRF_TRUSTED_ORIGINS", default=[])
 CORS_ALLOWED_ORIGINS = env.list("LUMI_CORS_ORIGINS", default=[])
-CORS_EXPOSE_HEADERS = ["X-Total-Count", "Retry-After"]
+CORS_ALLOW_HEADERS = [*default_headers, "idempotency-key"]
+CORS_EXPOSE_HEADERS = ["X-Total-Count", "Retry-After", "Idempotency-Replayed"]
 X_FRAME_OPTIONS = "DENY"
 CSRF_FAILURE_VIEW = "lumi.api.jsend.csrf_failure"
 
@@ -75,6 +79,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "lumi.api.views.Liveness",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
@@ -106,7 +111,8 @@ TEMPLATES = [
 ]
 
 # --- Database ---------------------------------------------------------------------------------------------------------
-DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'lumi.sqlite3'}")}
+DATABASE_URL = env.str("DATABASE_URL", default="") or f"sqlite:///{DATA_DIR / 'lumi.sqlite3'}"
+DATABASES = {"default": environ.Env.db_url_config(DATABASE_URL)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CONN_MAX_AGE = env.int("LUMI_DB_CONN_MAX_AGE", default=60)
 DATABASE_OPTIONS = {
@@ -119,6 +125,9 @@ DATABASE_OPTIONS = {
     # The session's time zone must be UTC, or Now() is compared with times of another zone.
     "django.db.backends.mysql": {
         "charset": "utf8mb4",
+        "connect_timeout": 5,
+        "read_timeout": env.int("LUMI_DB_TIMEOUT_SECONDS", default=60),  # a hanging one holds no thread for ever
+        "write_timeout": env.int("LUMI_DB_TIMEOUT_SECONDS", default=60),
         "isolation_level": "read committed",
         "init_command": "SET time_zone='+00:00', sql_mode='STRICT_TRANS_TABLES'",
     },
@@ -144,10 +153,12 @@ TICK_SECONDS = env.float("LUMI_TICK_SECONDS", default=1.0)
 SWEEP_SECONDS = env.float("LUMI_SWEEP_SECONDS", default=10.0)
 CELERY_TASK_ACKS_LATE = False  # the row is the job; a message is only a bell
 CELERY_TASK_IGNORE_RESULT = True
+CELERY_DB_REUSE_MAX = sys.maxsize  # celery.py closes connections, and only those that are no good any more
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a worker waits for its broker as long as it takes
 CELERY_BROKER_TRANSPORT_OPTIONS = (
     {"polling_interval": 0.05}
     if EMBEDDED_WORKER
@@ -156,9 +167,11 @@ CELERY_BROKER_TRANSPORT_OPTIONS = (
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.1}
 CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"  # every entry is an interval: nothing to remember on disk
 CELERY_BEAT_MAX_LOOP_INTERVAL = 1
+TICK_EXPIRES = max(5.0, 5 * TICK_SECONDS)
 CELERY_BEAT_SCHEDULE = {
     # `expires`: bells that nobody heard in time are dropped, not piled up.
-    "tick": {"task": "generation.tick", "schedule": TICK_SECONDS, "options": {"expires": max(5.0, 5 * TICK_SECONDS)}},
+    "tick": {"task": "generation.tick", "schedule": TICK_SECONDS, "options": {"expires": TICK_EXPIRES}},
+    "polls": {"task": "generation.poll_due", "schedule": TICK_SECONDS, "options": {"expires": TICK_EXPIRES}},
     "sweep": {"task": "generation.sweep", "schedule": SWEEP_SECONDS, "options": {"expires": 3 * SWEEP_SECONDS}},
 }
 
@@ -180,9 +193,23 @@ STORAGES = {
                 "region_name": env.str("LUMI_S3_REGION", default="") or None,
                 "access_key": env.str("LUMI_S3_ACCESS_KEY", default="") or None,
                 "secret_key": env.str("LUMI_S3_SECRET_KEY", default="") or None,
+                # A public bucket's domain: plain addresses that never die. Without it they are signed anew at each
+                # reading, and live for a week, the longest that signature v4 allows.
                 "custom_domain": env.str("LUMI_S3_PUBLIC_DOMAIN", default="") or None,
+                "url_protocol": env.str("LUMI_S3_PUBLIC_PROTOCOL", default="https").rstrip(":") + ":",
                 "querystring_auth": not env.str("LUMI_S3_PUBLIC_DOMAIN", default=""),
+                "querystring_expire": 7 * 86_400,
                 "file_overwrite": False,
+                # when_required: several compatible stores refuse the newer checksums.
+                "client_config": BotoConfig(
+                    signature_version="s3v4",
+                    s3={"addressing_style": env.str("LUMI_S3_ADDRESSING", default="auto")},
+                    request_checksum_calculation="when_required",
+                    response_checksum_validation="when_required",
+                    connect_timeout=5,
+                    read_timeout=30,
+                    retries={"max_attempts": 3, "mode": "standard"},
+                ),
             },
         }
         if S3_BUCKET
@@ -249,6 +276,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PAGINATION_CLASS": "lumi.api.pagination.LimitOffset",
     "DEFAULT_SCHEMA_CLASS": "lumi.api.schema.LumiSchema",
     "EXCEPTION_HANDLER": "lumi.api.jsend.exception_handler",
+    "NON_FIELD_ERRORS_KEY": "nonFieldErrors",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
@@ -274,6 +302,8 @@ HEALTH_PROBES = {
     "database": "lumi.health.probe_database",
     "redis": "lumi.health.probe_redis",
     "storage": "lumi.health.probe_storage",
+    "providers": "generation.health.probe_breakers",
+    "queues": "generation.health.probe_pauses",
 }
 
 # --- Providers --------------------------------------------------------------------------------------------------------
@@ -308,7 +338,15 @@ GENERATION = {
         "poll_every": env.float("LUMI_MODEL_POLL_SECONDS", default=2.0 if MODEL_PROVIDERS == ["offline"] else 10.0),
         "timeout": env.float("LUMI_MODEL_TIMEOUT", default=600.0),
     },
-    "lease": env.float("LUMI_LEASE_SECONDS", default=120.0),  # longer than the longest call to a provider
+    "designs_at_once": env.int("LUMI_DESIGNS_AT_ONCE", default=8),
+    "lease": env.float("LUMI_LEASE_SECONDS", default=60.0),  # renewed every third of it by the process that works
+    "poll_threads": env.int("LUMI_POLL_THREADS", default=16),
+    "bell": env.float("LUMI_BELL_SECONDS", default=15.0),  # a claim whose message was lost is claimed again after it
+    "most_recoveries": env.int("LUMI_MOST_RECOVERIES", default=3),  # lost workers before a job is given up
+    "breaker_failures": env.int("LUMI_BREAKER_FAILURES", default=5),  # within a minute, before it opens
+    "breaker_pause": env.float("LUMI_BREAKER_PAUSE_SECONDS", default=30.0),
+    "most_unfinished_per_person": env.int("LUMI_MOST_UNFINISHED_PER_PERSON", default=50),
+    "most_unfinished": env.int("LUMI_MOST_UNFINISHED", default=5000),
     "unknown_hold": env.float("LUMI_UNKNOWN_HOLD_SECONDS", default=900.0),
     "work_deadline": env.float("LUMI_WORK_DEADLINE_SECONDS", default=86_400.0),  # images or model, queueing included
     "choice_deadline": env.float("LUMI_CHOICE_DEADLINE_SECONDS", default=30 * 86_400.0),
@@ -316,6 +354,7 @@ GENERATION = {
 
 # --- Slots: what the gallery must show or do that rooms above it know -------------------------------------------------
 GALLERY_MODEL_FACTS = "generation.facts.facts_of_models"
+GALLERY_AFTER_CHANGE = "generation.pipeline.touch_request"
 GALLERY_BEFORE_REMOVE = "generation.pipeline.release_model"
 ACCOUNT_STATISTICS = {
     "requestCount": "generation.facts.count_requests",

@@ -2,9 +2,10 @@
 
 from django.contrib import admin
 from django.urls import include, path
-from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
 
-from lumi.api.views import DetailedHealthView, FileView, HealthView, RootView
+from lumi.api.views import DetailedHealthView, DocsView, FileView, HealthView, OpenApiView, RootView
+
+admin.site.site_header = admin.site.site_title = "Lumi"
 
 handler400 = "lumi.api.jsend.bad_request"
 handler403 = "lumi.api.jsend.forbidden"
@@ -13,10 +14,10 @@ handler500 = "lumi.api.jsend.server_error"
 
 urlpatterns = [
     path("", RootView.as_view(), name="root"),
-    path("health", HealthView.as_view(), name="health"),
+    path("health", HealthView.as_view(), name="health"),  # answered by the middleware Liveness
     path("health/detailed", DetailedHealthView.as_view(), name="health-detailed"),
-    path("docs", SpectacularSwaggerView.as_view(url_name="openapi"), name="docs"),
-    path("api/openapi", SpectacularJSONAPIView.as_view(), name="openapi"),
+    path("docs", DocsView.as_view(url_name="openapi"), name="docs"),
+    path("api/openapi", OpenApiView.as_view(), name="openapi"),
     path("api/", include("lumi.accounts.api.urls")),
     path("api/", include("generation.api.urls")),
     path("api/", include("gallery.api.urls")),

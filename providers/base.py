@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 
 class Fault(StrEnum):
@@ -183,6 +183,15 @@ class JobProvider(Protocol[Order_contra]):
 
     def cancel(self, ref: str) -> None:
         """Stop the job if the vendor can; silent when it cannot. Raises ProviderError."""
+        ...
+
+
+@runtime_checkable
+class LooksUp(Protocol):
+    """A provider that can be asked whether it has a job of ours, after a submit whose answer was lost."""
+
+    def find(self, reference: str) -> Report | None:
+        """The job as it stands, or None: surely no such job. Raises ProviderError when it cannot tell."""
         ...
 
 

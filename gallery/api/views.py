@@ -1,6 +1,6 @@
 """The gallery's addresses: each asks one thing of the rooms below."""
 
-from typing import Any, cast
+from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.types import OpenApiTypes
@@ -9,11 +9,9 @@ from rest_framework.generics import GenericAPIView
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
 from gallery import actions
-from gallery.api.parsers import ModelUploadParser
 from gallery.api.serializers import (
     DownloadSerializer,
     EditSerializer,
@@ -24,25 +22,14 @@ from gallery.api.serializers import (
 )
 from gallery.models import Model
 from gallery.querysets import SORT_ORDERS, ModelQuerySet, in_order
-from lumi.accounts.models import User
+from lumi.api.calls import caller, checked
+from lumi.api.parsers import ModelUploadParser
 from lumi.api.permissions import IsSignedInToWrite
 from lumi.errors import Invalid
 
 SORT_BY = OpenApiParameter(
     "sortBy", OpenApiTypes.STR, enum=list(SORT_ORDERS), default="latest", description="The order."
 )
-
-
-def checked(serializer: Serializer[Any]) -> dict[str, Any]:
-    """What was sent, if it is valid. Raises ValidationError."""
-    serializer.is_valid(raise_exception=True)
-    data: dict[str, Any] = serializer.validated_data
-    return data
-
-
-def caller(request: Request) -> User:
-    """The person who calls, where a permission has let nobody else through."""
-    return cast("User", request.user)
 
 
 def one(model: Model, request: Request, **kwargs: Any) -> Response:
@@ -100,12 +87,13 @@ class ModelView(APIView):
     @extend_schema(operation_id="getModel", responses=ModelSerializer, tags=["models"])
     def get(self, request: Request, model_id: str) -> Response:
         """A model. Counts a view, unless its owner looks."""
-        return one(actions.view(user=request.user, model_id=model_id), request)
+        look = actions.get_visible if request.method == "HEAD" else actions.view  # a HEAD looks at nothing
+        return one(look(user=request.user, model_id=model_id), request)
 
     @extend_schema(operation_id="editModel", request=EditSerializer, responses=ModelSerializer, tags=["models"])
     def patch(self, request: Request, model_id: str) -> Response:
         """Change its name or description."""
-        given = checked(EditSerializer(data=request.data))
+        given = checked(EditSerializer, request)
         return one(actions.edit(user=caller(request), model_id=model_id, **given), request)
 
     @extend_schema(operation_id="deleteModel", responses={200: None}, tags=["models"])
@@ -143,7 +131,7 @@ class DownloadView(APIView):
     )
     def post(self, request: Request, model_id: str) -> Response:
         """The address of its file. Counts a download."""
-        given = checked(FormatSerializer(data=request.data))
+        given = checked(FormatSerializer, request)
         file = actions.download(user=request.user, model_id=model_id, **given)
         return Response(DownloadSerializer(file, context={"request": request}).data)
 
@@ -161,5 +149,5 @@ class UploadView(APIView):
     )
     def post(self, request: Request) -> Response:
         """Bring one's own model file."""
-        given = checked(ModelUploadSerializer(data=request.data))
+        given = checked(ModelUploadSerializer, request)
         return one(actions.upload(owner=caller(request), **given), request, status=201)

@@ -8,7 +8,7 @@ from rest_framework import serializers
 
 from gallery.api.serializers import ModelSerializer
 from generation.messages import sentence
-from generation.models import IMAGES_PER_REQUEST, MAX_PROMPT, GeneratedImage, GenerationRequest
+from generation.models import IMAGES_PER_REQUEST, MAX_PROMPT, GeneratedImage, GenerationRequest, JobEvent
 from generation.states import ImageStatus, JobStatus, Phase, RequestStatus
 from lumi.api.fields import FileUrlField, StrictBooleanField, StrictIntegerField, StrictTextField, TimestampField
 
@@ -76,6 +76,36 @@ class RequestSerializer(serializers.Serializer[GenerationRequest]):
     def get_model(self, request: GenerationRequest) -> Any:
         """Null until an image was chosen, and after the model was deleted."""
         return self.context["models"].get(request.id)
+
+
+class EventDetailSerializer(serializers.Serializer[Any]):
+    """What a line of history says besides its word, as far as it is the person's affair. Members may be absent."""
+
+    attempt = serializers.IntegerField(required=False)
+    progress = serializers.IntegerField(required=False)
+    errorMessage = serializers.CharField(required=False)
+
+
+class EventSerializer(serializers.Serializer[JobEvent]):
+    """One line of a job's history. The context holds `indexes`: of the image by job id."""
+
+    at = TimestampField()
+    jobId = serializers.CharField(source="job_id")
+    kind = serializers.ChoiceField(["image", "model"])
+    imageIndex = serializers.SerializerMethodField()
+    event = serializers.CharField()
+    detail = serializers.SerializerMethodField()
+
+    def get_imageIndex(self, event: JobEvent) -> int | None:
+        """Which picture; null for the model."""
+        return self.context["indexes"].get(event.job_id)
+
+    @extend_schema_field(EventDetailSerializer)
+    def get_detail(self, event: JobEvent) -> dict[str, Any]:
+        """No provider's words, no names of processes or people."""
+        shown = {name: event.detail[name] for name in ("attempt", "progress") if name in event.detail}
+        error = sentence(event.detail.get("error", ""))
+        return shown | ({"errorMessage": error} if error else {})
 
 
 class StartSerializer(serializers.Serializer[Any]):

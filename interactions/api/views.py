@@ -7,11 +7,11 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from gallery.api.serializers import ModelSerializer, represent
-from gallery.api.views import caller
 from interactions.actions import toggle
 from interactions.api.serializers import FavoriteSerializer, InteractionStatusSerializer, LikeSerializer
 from interactions.facts import kinds_between
 from interactions.models import Kind, ModelInteraction
+from lumi.api.calls import caller
 
 
 class LikeView(APIView):

@@ -61,7 +61,7 @@ def register(*, email: str, code: str, name: str | None = None) -> Session:
     row = check_code(email=email, purpose=Purpose.REGISTER, code=code)
     if User.objects.filter(email=email).exists():
         raise AddressTaken
-    return open_session(user=add_person(row=row, name=name or email.partition("@")[0][:100]))
+    return open_session(user=add_person(row=row, name=name or ""))
 
 
 def add_person(*, row: EmailVerificationCode, name: str) -> User:

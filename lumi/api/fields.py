@@ -1,5 +1,6 @@
 """Serializer fields with the wire's manners."""
 
+import unicodedata
 from datetime import UTC, datetime
 from typing import Any
 
@@ -54,7 +55,10 @@ class StrictTextField(serializers.CharField):
             0xD800 <= ord(s) <= 0xDFFF for s in data
         ):
             self.fail("control")
-        return super().to_internal_value(data)
+        text = super().to_internal_value(data)
+        if text and not any(unicodedata.category(sign)[0] in "LNPS" for sign in text):
+            self.fail("blank")
+        return text
 
 
 class StrictIntegerField(serializers.IntegerField):

@@ -5,11 +5,12 @@ success `{"status","data"}` · fail (4xx) `{"status","data":{"message","code","d
 """
 
 import logging
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.core.exceptions import BadRequest, PermissionDenied, RequestDataTooBig, SuspiciousOperation
-from django.db import DatabaseError
+from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponseBase, JsonResponse
 from django.views import defaults
 from rest_framework import exceptions
@@ -25,7 +26,7 @@ from lumi.errors import LumiError
 
 logger = logging.getLogger(__name__)
 
-TRANSLATION: dict[type[Exception], type[LumiError]] = {
+TRANSLATION: dict[type[Exception], type[LumiError]] = {  # the first that fits
     Http404: errors.NotFound,
     exceptions.NotFound: errors.NotFound,
     exceptions.NotAuthenticated: errors.Unauthorized,
@@ -39,6 +40,8 @@ TRANSLATION: dict[type[Exception], type[LumiError]] = {
     RequestDataTooBig: errors.TooLarge,
     SuspiciousOperation: errors.Invalid,
     BadRequest: errors.Invalid,
+    OperationalError: errors.DatabaseAway,  # gone, restarting, full, a deadlock, a lock held for too long
+    InterfaceError: errors.DatabaseAway,
     DatabaseError: errors.DatabaseDown,
 }
 
@@ -128,7 +131,9 @@ def first_sentence(detail: Any) -> str | None:
 def exception_handler(exc: Exception, context: Mapping[str, Any]) -> Response:
     """DRF's hook: no exception leaves a view as anything but an envelope, and none keeps a half-done transaction."""
     error = as_lumi_error(exc)
-    if error is None or isinstance(error, errors.DatabaseDown):
+    if isinstance(error, errors.DatabaseAway):
+        logger.warning("the database did not answer: %s", exc)
+    elif error is None or isinstance(error, errors.DatabaseDown):
         error = error or LumiError()
         logger.exception("unhandled error in %s", type(context.get("view")).__name__, exc_info=exc)
     set_rollback()
@@ -166,8 +171,20 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
 
 
 def server_error(request: HttpRequest) -> HttpResponseBase:
-    """handler500."""
-    return defaults.server_error(request) if is_page(request) else answer(LumiError())
+    """handler500: what nobody caught, and a database that is away where middleware or a page needs it."""
+    cause = sys.exc_info()[1]
+    found = as_lumi_error(cause) if isinstance(cause, DatabaseError | InterfaceError) else None
+    error = found or LumiError()
+    return server_error_page(request, error) if is_page(request) else answer(error)
+
+
+def server_error_page(request: HttpRequest, error: LumiError) -> HttpResponseBase:
+    """Django's page, with the status and the headers of the error."""
+    page = defaults.server_error(request)
+    page.status_code = error.status
+    for name, value in headers(error).items():
+        page[name] = value
+    return page
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponseBase:

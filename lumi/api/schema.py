@@ -4,6 +4,8 @@ from typing import Any
 
 from drf_spectacular.openapi import AutoSchema
 
+from lumi.api.permissions import IsSignedInToWrite
+
 FAIL = {
     "type": "object",
     "required": ["status", "data"],
@@ -39,6 +41,17 @@ ERROR = {
 class LumiSchema(AutoSchema):
     """Lists are bare arrays whose total is in a header, which drf-spectacular cannot guess."""
 
+    def get_summary(self) -> str | None:
+        """The first sentence of the view's docstring, without its full stop."""
+        first = (self.get_description() or "").strip().partition("\n")[0]
+        return first.split(". ")[0].rstrip(".") or None
+
+    def get_auth(self) -> list[dict[str, list[str]]]:
+        """What anybody may read needs no token, but knows more with one."""
+        schemes = list(super().get_auth())
+        optional = self.method == "GET" and IsSignedInToWrite in getattr(self.view, "permission_classes", ())
+        return [*schemes, {}] if optional and {} not in schemes else schemes
+
     def _get_response_for_code(self, serializer: Any, status_code: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
         response = super()._get_response_for_code(serializer, status_code, *args, **kwargs)
         if str(status_code).startswith("2") and self._is_list_view(serializer) and self.method == "GET":
@@ -63,6 +76,8 @@ def wrap(operation: dict[str, Any]) -> None:
         if code.startswith("2"):
             content = response.setdefault("content", {}).setdefault("application/json", {})
             content["schema"] = success(content.get("schema"))
+        else:
+            response.update(failure("Fail", response["description"]))
     operation["responses"]["4XX"] = failure("Fail", "The request was not accepted.")
     operation["responses"]["5XX"] = failure("Error", "Lumi could not do it.")
 

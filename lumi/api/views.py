@@ -1,11 +1,14 @@
 """The root and the health of the service."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from django.conf import settings
-from django.http import FileResponse
+from django.http import FileResponse, HttpRequest
+from django.http.response import HttpResponseBase
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
+from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
 from rest_framework import serializers
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
@@ -14,9 +17,10 @@ from rest_framework.views import APIView
 
 from lumi import files, health
 from lumi.api.fields import TimestampField, timestamp
-from lumi.api.jsend import envelope
-from lumi.errors import Unavailable
+from lumi.api.jsend import answer, as_lumi_error, envelope
+from lumi.errors import LumiError, Unavailable
 
+V = TypeVar("V", bound=APIView)
 ENDPOINTS = {
     "requests": "/api/requests",
     "models": "/api/models/public",
@@ -46,8 +50,9 @@ class HealthSerializer(serializers.Serializer[Any]):
 class CheckSerializer(serializers.Serializer[Any]):
     """One part."""
 
-    status = serializers.ChoiceField(["ok", "unused", "down"])
+    status = serializers.ChoiceField(["ok", "degraded", "unused", "down"])
     latencyMs = serializers.FloatField()
+    detail = serializers.ListField(child=serializers.DictField(), required=False)
 
 
 class DetailedHealthSerializer(HealthSerializer):
@@ -61,6 +66,28 @@ class OpenView(APIView):
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
+
+
+def in_an_envelope(view: type[V]) -> type[V]:
+    """A view that renders something else than JSON, and reads only: its errors are envelopes all the same."""
+    view.http_method_names = ["get", "head"]
+    view.handle_exception = enveloped  # type: ignore[assignment,method-assign]
+    return view
+
+
+def enveloped(view: APIView, exc: Exception) -> HttpResponseBase:
+    """DRF's hook `handle_exception`."""
+    return answer(as_lumi_error(exc) or LumiError())
+
+
+@in_an_envelope
+class DocsView(SpectacularSwaggerView):
+    """`GET /docs`."""
+
+
+@in_an_envelope
+class OpenApiView(SpectacularJSONAPIView):
+    """`GET /api/openapi`."""
 
 
 class FileView(OpenView):
@@ -96,13 +123,29 @@ class HealthView(OpenView):
         return Response({"status": "ok", "timestamp": timestamp(timezone.now())})
 
 
+class Liveness:
+    """Middleware: `/health` answers before anything can stand in its way, also to probes that come by IP address."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+        self.health = HealthView.as_view()
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Everything else goes on."""
+        if request.path != "/health":
+            return self.get_response(request)
+        response = self.health(request)
+        return response.render() if isinstance(response, Response) else response
+
+
 class DetailedHealthView(OpenView):
     """`GET /health/detailed`."""
 
     @extend_schema(operation_id="healthDetailed", responses=DetailedHealthSerializer, tags=["service"])
     def get(self, request: Request) -> Response:
-        """The state of each part; 503 when one is down."""
+        """The state of each part; 503 when one is down. Degraded: all parts run, and something holds jobs back."""
         checks = health.checks()
-        down = any(check["status"] == "down" for check in checks.values())
-        body = {"status": "down" if down else "ok", "checks": checks, "timestamp": timestamp(timezone.now())}
+        status = health.summary(checks)
+        body = {"status": status, "checks": checks, "timestamp": timestamp(timezone.now())}
+        down = status == "down"
         return Response(envelope(Unavailable()) | {"data": body}, status=503) if down else Response(body)

@@ -34,9 +34,11 @@ def test_registering_makes_the_account_and_signs_in(as_nobody: APIClient) -> Non
 
 
 @pytest.mark.parametrize("more", [{}, {"name": None}])
-def test_without_a_name_it_is_what_stands_before_the_at(as_nobody: APIClient, more: dict[str, None]) -> None:
+def test_without_a_name_nothing_of_the_address_is_shown(as_nobody: APIClient, more: dict[str, None]) -> None:
     attempt(as_nobody, mailed_code(as_nobody, NEW, "REGISTER"), **more)
-    assert User.objects.get().name == "new.person"
+    person = User.objects.get()
+    assert person.name == ""
+    assert person.shown_name == f"Lumi {person.id[-6:]}"
 
 
 @pytest.mark.parametrize("name", ["", "  ", 7, True, [], {}, "x" * 101, "a\0b", "\ud800"])

@@ -8,6 +8,7 @@ from gallery.models import Model
 known: dict[str, dict[str, Any]] = {}
 asked: list[list[str]] = []
 released: list[str] = []
+changed: list[str] = []
 
 
 def facts_of_models(model_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -22,6 +23,11 @@ def release_model(model_id: str) -> None:
     released.append(model_id)
 
 
+def note_change(model_id: str) -> None:
+    """Somebody wants to know."""
+    changed.append(model_id)
+
+
 def refuse_to_release(model_id: str) -> None:
     """Something goes wrong above."""
     raise RuntimeError(model_id)
@@ -29,7 +35,8 @@ def refuse_to_release(model_id: str) -> None:
 
 def install(settings: Any) -> None:
     """Empty slots for one test."""
-    for memory in (known, asked, released):
+    for memory in (known, asked, released, changed):
         memory.clear()
     settings.GALLERY_MODEL_FACTS = f"{__name__}.facts_of_models"
     settings.GALLERY_BEFORE_REMOVE = f"{__name__}.release_model"
+    settings.GALLERY_AFTER_CHANGE = f"{__name__}.note_change"

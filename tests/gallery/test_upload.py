@@ -13,6 +13,8 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 
 from gallery import actions, meshes
 from gallery.models import Model
+from lumi import clock, files
+from lumi.models import DoomedFile
 
 BOX = trimesh.creation.box()
 CORE = "http://schemas.microsoft.com/3dmanufacturing/core/2015/02"
@@ -270,4 +272,6 @@ def test_nobody_uploads(as_nobody, db):
 def test_a_file_whose_row_fails_is_not_left_behind(alice, media):
     with pytest.raises(UnicodeEncodeError):
         actions.upload(owner=alice, file=SimpleUploadedFile("cat.stl", GOOD["stl"]), name="\ud800")
+    DoomedFile.objects.update(after=clock.now())
+    files.sweep()
     assert [path for path in media.rglob("*") if path.is_file()] == []

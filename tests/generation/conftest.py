@@ -1,11 +1,12 @@
 """Scripted vendors in place of the offline ones, and a hand that turns the clockwork."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
-from generation import queue, steps
+from generation import polls, queue, steps
 from generation.models import GenerationRequest, ImageGenerationJob, ModelGenerationJob, Stale
 from lumi import clock
 from providers import registry
@@ -70,23 +71,22 @@ def writer_fixture() -> Writer:
 
 
 def turn() -> int:
-    """One turn of the clockwork, as `tick` and the workers do it; how many claims there were."""
+    """One turn of the clockwork, as `tick` and the workers do it; how much there was to do."""
     designs = queue.claim_designs()
     for request_id, _ in designs:
         steps.write_designs(GenerationRequest.objects.get(pk=request_id))
     claims = [(kind, claim) for kind in queue.JOBS for claim in queue.claim(kind)]
     for kind, (job_id, fence) in claims:
         work(queue.jobs_of(kind).claimed(job_id, fence))
-    return len(designs) + len(claims)
+    return len(designs) + len(claims) + sum(polls.poll_due(kind) for kind in queue.JOBS)
 
 
 def work(job: Any) -> None:
     """What the task `advance` does with a claim."""
-    try:
-        while job and steps.advance(job):
-            pass
-    except Stale:
-        pass
+    if job is None:
+        return
+    with suppress(Stale):
+        steps.work_on(job)
 
 
 def skip_waits() -> None:

@@ -6,18 +6,20 @@ from typing import Any
 import pytest
 from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db.models import F
 from PIL import Image
 
 from gallery import actions as gallery
 from gallery.models import Model
-from generation import pipeline
-from generation.models import GeneratedImage, GenerationRequest, ImageGenerationJob, ModelGenerationJob
-from generation.states import UNFINISHED, RequestStatus
+from generation import pipeline, queue, steps
+from generation.models import GeneratedImage, GenerationRequest, ImageGenerationJob, ModelGenerationJob, Stale
+from generation.states import UNFINISHED, JobStatus, RequestStatus
+from lumi import clock
 from lumi.accounts.models import User
 from lumi.errors import Conflict, Invalid, InvalidState, NotFound
 from providers.base import Fault, ProviderError
 from tests.factories import make_request
-from tests.generation.conftest import turn, turn_to_the_end
+from tests.generation.conftest import skip_waits, turn, turn_to_the_end
 from tests.generation.vendor import Vendor, Writer, png
 
 pytestmark = pytest.mark.django_db
@@ -131,6 +133,26 @@ class TestRetry:
         request.refresh_from_db()
         assert (request.status, Model.objects.get().is_finished) == ("COMPLETED", True)
 
+    @pytest.mark.parametrize("code", ["OUTCOME_UNKNOWN", "WORKER_LOST", "TIMEOUT"])
+    @pytest.mark.parametrize("kind", ["image", "model"])
+    def test_an_answer_that_came_too_late_is_taken_up_instead_of_paying_again(
+        self, alice: User, painter: Vendor, builder: Vendor, kind: str, code: str
+    ) -> None:
+        request = make_request(alice, status={"image": "IMAGE_GENERATING", "model": "MODEL_PENDING"}[kind])
+        jobs, vendor = queue.jobs_of(kind), {"image": painter, "model": builder}[kind]
+        vendor.during["submit"] = lambda: jobs.filter(stage="SUBMITTING").update(fence=F("fence") + 1)
+        jobs.update(next_at=clock.now())
+        turn()  # the first job's answer comes when it is in other hands
+        assert jobs.filter(stage="SUBMITTING").count() == 1
+        for job in jobs.open().with_context():
+            steps.give_up(job, JobStatus.FAILED, code, "")
+        GenerationRequest.objects.filter(status="IMAGE_COMPLETED").update(status="IMAGE_FAILED")
+        pipeline.retry(owner=alice, request_id=request.id)
+        turn_to_the_end()
+        request.refresh_from_db()
+        assert request.status in ("IMAGE_COMPLETED", "COMPLETED")
+        assert len(vendor.ledger) == {"image": 4, "model": 1}[kind]
+
     @pytest.mark.parametrize("status", WRONG_FOR_RETRY)
     def test_not_in_another_state(self, alice: User, status: str) -> None:
         request = make_request(alice, status=status)
@@ -195,11 +217,15 @@ class TestDiscard:
         assert len(files_left(media)) == len(model.files)
         assert Model.objects.get().visibility == "PUBLIC"
 
-    def test_the_vendor_is_told_to_stop(self, alice: User, builder: Vendor) -> None:
+    def test_what_is_polled_at_that_moment_writes_nothing(self, alice: User, builder: Vendor) -> None:
         request = make_request(alice, status="MODEL_PENDING")
         turn()
-        builder.during["poll"] = lambda: pipeline.discard(owner=alice, request_id=request.id)
-        turn_to_the_end()
+        skip_waits()
+        batch = queue.take_polls("model", ["scripted"])
+        pipeline.discard(owner=alice, request_id=request.id)
+        queue.put_back(batch, {batch.jobs[0].pk: 50})
+        with pytest.raises(Stale):
+            steps.results_ready(batch.jobs[0], builder.done("x"))
         assert not Model.objects.exists()
         assert len(builder.ledger) == 1
 

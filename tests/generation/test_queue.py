@@ -1,5 +1,6 @@
 """Claims and gates: limits over all workers, and nobody claims twice."""
 
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -10,12 +11,13 @@ from typing import Any
 import pytest
 from django.db import connection, connections
 
-from generation import pipeline, queue
+from generation import pipeline, queue, tasks
 from generation.models import GenerationRequest, ImageGenerationJob, ModelGenerationJob, ProviderGate
 from lumi import clock
 from lumi.accounts.models import User
 from tests.factories import make_request
 from tests.generation.conftest import work
+from tests.generation.vendor import Vendor
 
 
 def ready(alice: User, requests: int) -> None:
@@ -64,10 +66,12 @@ class TestGate:
         limits(settings, "image", at_once=100, per_minute=10)
         ready(alice, 4)
         assert len(queue.claim("image")) == 10
-        ImageGenerationJob.objects.filter(lease_until__isnull=False).update(stage="ENDED", status="COMPLETED")
+        for job in ImageGenerationJob.objects.filter(lease_until__isnull=False).with_context():
+            work(job)
         assert queue.claim("image") == []
         gate = ProviderGate.objects.get()
-        ProviderGate.objects.update(starts=[start - 61 for start in gate.starts])
+        assert len(gate.starts) == 10
+        ProviderGate.objects.update(starts=[start - 62 for start in gate.starts])
         assert len(queue.claim("image")) == 6
 
     def test_closed_by_the_provider(self, alice: User) -> None:
@@ -103,10 +107,11 @@ class TestGate:
 class TestClaims:
     def test_polls_pass_no_gate(self, alice: User, settings: Any) -> None:
         limits(settings, "model", at_once=0, per_minute=0)
-        request = make_request(alice, status="MODEL_GENERATING")
+        make_request(alice, status="MODEL_GENERATING")
         ModelGenerationJob.objects.update(next_at=clock.now())
-        job = ModelGenerationJob.objects.get(request=request)
-        assert queue.claim("model") == [(job.id, job.fence + 1)]
+        batch = queue.take_polls("model", ["scripted"])
+        assert [(job.holder, job.fence) for job in batch.jobs] == [(batch.token, 1)]
+        assert queue.take_polls("model", ["scripted"]).jobs == []
 
     def test_a_lost_bell_is_rung_again_when_the_lease_is_over(self, alice: User) -> None:
         ready(alice, 1)
@@ -120,6 +125,15 @@ class TestClaims:
         job_id, fence = queue.claim("image")[0]
         assert ImageGenerationJob.objects.claimed(job_id, fence) is not None
         assert ImageGenerationJob.objects.claimed(job_id, fence - 1) is None
+
+    def test_a_claim_whose_job_was_cancelled_finds_nothing(self, alice: User) -> None:
+        """Cancelled between the claim and the bell."""
+        ready(alice, 1)
+        claims = queue.claim("image")
+        pipeline.cancel(owner=alice, request_id=GenerationRequest.objects.get().id)
+        for job_id, fence in claims:
+            tasks.advance("image", job_id, fence)
+        assert set(ImageGenerationJob.objects.values_list("stage", "holder", "lease_until")) == {("ENDED", "", None)}
 
     def test_a_design_is_claimed_once(self, alice: User) -> None:
         request = pipeline.start(owner=alice, prompt="x")
@@ -137,18 +151,37 @@ class TestClaims:
 class TestTogether:
     """Several workers at one moment, each with a connection of its own."""
 
-    def test_no_job_is_claimed_twice_and_no_limit_exceeded(self, alice: User, settings: Any) -> None:
-        limits(settings, "image", at_once=5, per_minute=10)
+    def test_no_job_is_claimed_twice_and_no_limit_exceeded(
+        self, alice: User, settings: Any, painter: Vendor, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        limits(settings, "image", at_once=3, per_minute=7)
         ready(alice, 4)
-        claims = Counter(claim for found in in_threads(6, lambda: queue.claim("image")) for claim in found)
-        assert sum(claims.values()) == 5
-        assert set(claims.values()) == {1}
+        inside, peaks = [], []
+
+        def submit(order: Any) -> Any:
+            inside.append(order.reference)
+            peaks.append(len(inside))
+            time.sleep(0.05)
+            inside.remove(order.reference)
+            return Vendor.submit(painter, order)
+
+        monkeypatch.setattr(painter, "submit", submit)
+
+        def worker() -> None:
+            for _ in range(12):
+                for claim in queue.claim("image"):
+                    work(ImageGenerationJob.objects.claimed(*claim))
+                ImageGenerationJob.objects.filter(stage="WAITING").update(next_at=clock.now())
+
+        in_threads(6, worker)
+        assert len(painter.ledger) == len(set(painter.ledger)) == 7
+        assert max(peaks) <= 3
 
     def test_designs_too(self, alice: User) -> None:
-        for _ in range(10):
+        for _ in range(8):
             pipeline.start(owner=alice, prompt="x")
         claims = Counter(claim for found in in_threads(6, queue.claim_designs) for claim in found)
-        assert len(claims) == 10
+        assert len(claims) == 8
         assert set(claims.values()) == {1}
 
     def test_one_choice_wins(self, alice: User) -> None:

@@ -114,7 +114,7 @@ class TestCreate:
         assert not GenerationRequest.objects.exists()
 
     def test_statements(self, as_alice: APIClient, django_assert_num_queries: Any) -> None:
-        with django_assert_num_queries(10):
+        with django_assert_num_queries(13):
             as_alice.post("/api/requests", {"prompt": "x"})
 
 

@@ -96,7 +96,6 @@ def test_phase(status: R, ended_from: str, phase: Phase) -> None:
         (S.WAITING, S.POLLING, J.RUNNING),  # polled without ever having been submitted
         (S.UNKNOWN, S.WAITING, J.RETRYING),  # a second paid submit after an unknown outcome
         (S.STORING, S.WAITING, J.RETRYING),  # paid for, and thrown away
-        (S.ENDED, S.STORING, J.RUNNING),
         (S.WAITING, S.SUBMITTING, J.PENDING),  # a status that does not belong to the stage
         (S.POLLING, S.ENDED, J.RUNNING),
     ],

@@ -4,11 +4,14 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from kombu.exceptions import OperationalError
 
-from generation import pipeline, steps
+from generation import pipeline, steps, sweeps
 from generation.models import GeneratedImage, GenerationRequest, ImageGenerationJob, ModelGenerationJob, Stale
 from generation.states import JobStatus, Stage
+from lumi import celery_app, clock, files
 from lumi.accounts.models import User
+from lumi.models import DoomedFile
 from providers.base import Billed, Fault, JobState, ProviderError, Report
 from tests.factories import make_request
 from tests.generation.conftest import skip_waits, turn, turn_to_the_end
@@ -17,9 +20,14 @@ from tests.generation.vendor import Vendor, Writer
 pytestmark = pytest.mark.django_db
 
 
-def refused(fault: Fault = Fault.UNAVAILABLE, **fields: Any) -> ProviderError:
+def refused(fault: Fault = Fault.JOB_FAILED, **fields: Any) -> ProviderError:
     """A provider's no."""
     return ProviderError(fault, **{"evidence": "secret vendor text", **fields})
+
+
+def no_broker(*_: Any, **__: Any) -> None:
+    """What a publisher says when Redis is away."""
+    raise OperationalError("connection refused")
 
 
 def reload(row: Any) -> Any:
@@ -298,7 +306,43 @@ class TestModels:
             turn()
         ModelGenerationJob.objects.update(timeout_at="2020-01-01T00:00:00Z")
         turn_to_the_end()
-        assert (reload(request).status, model_job(request).error_code) == ("MODEL_FAILED", "RESULT_GONE")
+        assert (reload(request).status, model_job(request).error_code) == ("MODEL_FAILED", "NOT_STORED")
+        builder.script["fetch"].clear()
+        pipeline.retry(owner=alice, request_id=request.id)
+        turn_to_the_end()
+        assert reload(request).status == "COMPLETED"
+        assert len(builder.ledger) == 1  # what was paid for is fetched, not ordered again
+
+    def test_a_storage_that_fails_leaves_no_files(
+        self, alice: User, builder: Vendor, media: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        saves = iter([True, True, False, True, False, *[True] * 20])
+
+        def save(path: Any, key: str, really: Any = files.save) -> int:
+            if not next(saves):
+                raise OSError("disk full")
+            return really(path, key)
+
+        request = make_request(alice, status="MODEL_PENDING")
+        monkeypatch.setattr(files, "save", save)
+        turn_to_the_end()
+        assert reload(request).status == "COMPLETED"
+        DoomedFile.objects.update(after=clock.now())
+        files.sweep()
+        known = {image.key for image in request.images.all()} | {f["key"] for f in model_job(request).model.files}
+        assert {str(path.relative_to(media)) for path in media.rglob("*") if path.is_file()} == known
+
+    def test_a_storage_that_cannot_be_read_costs_a_try_and_no_money(
+        self, alice: User, builder: Vendor, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        request = make_request(alice, status="MODEL_PENDING")
+        with monkeypatch.context() as broken:
+            broken.setattr("django.core.files.storage.default_storage.open", lambda *_: (_ for _ in ()).throw(OSError))
+            turn()
+        job = model_job(request)
+        assert (job.stage, job.status, job.retry_count, job.lease_until) == ("WAITING", "RETRYING", 1, None)
+        turn_to_the_end()
+        assert (reload(request).status, len(builder.ledger)) == ("COMPLETED", 1)
 
     def test_the_picture_file_is_gone(self, alice: User, builder: Vendor) -> None:
         request = make_request(alice, status="MODEL_PENDING")
@@ -318,11 +362,52 @@ class TestMeanwhile:
         assert (reload(request).status, model_job(request).status) == ("CANCELLED", "CANCELLED")
         assert builder.cancelled == [f"job-{builder.ledger[0]}"]  # the vendor is told of what it accepted
 
+    @pytest.mark.parametrize("how", ["cancel", "discard"])
+    def test_the_vendor_is_told_by_the_sweep_when_nobody_heard_the_bell(
+        self, alice: User, builder: Vendor, how: str
+    ) -> None:
+        request = make_request(alice, status="MODEL_PENDING")
+        turn()
+        getattr(pipeline, how)(owner=alice, request_id=request.id)
+        assert builder.cancelled == []
+        sweeps.sweep()
+        sweeps.sweep()
+        assert builder.cancelled == [f"job-{builder.ledger[0]}"]
+
+    def test_a_vendor_that_does_not_hear_is_told_again(
+        self, alice: User, builder: Vendor, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        request = make_request(alice, status="MODEL_PENDING")
+        turn()
+        pipeline.cancel(owner=alice, request_id=request.id)
+        with monkeypatch.context() as away:
+            away.setattr(builder, "cancel", lambda _: (_ for _ in ()).throw(refused(Fault.NETWORK)))
+            sweeps.sweep()
+        sweeps.sweep()
+        assert len(builder.cancelled) == 1
+
+    def test_cancel_and_delete_with_the_broker_down(
+        self,
+        alice: User,
+        media: Any,
+        caplog: pytest.LogCaptureFixture,
+        monkeypatch: pytest.MonkeyPatch,
+        django_capture_on_commit_callbacks: Any,
+    ) -> None:
+        request = make_request(alice, status="MODEL_PENDING")
+        turn()
+        monkeypatch.setattr(celery_app, "send_task", no_broker)
+        with django_capture_on_commit_callbacks(execute=True):
+            pipeline.discard(owner=alice, request_id=request.id)
+        assert "no broker" in caplog.text
+        assert [path for path in media.rglob("*") if path.is_file()] == []
+
     def test_cancelled_during_fetch_leaves_no_file(self, alice: User, builder: Vendor, media: Any) -> None:
         request = make_request(alice, status="MODEL_PENDING")
         before = {path for path in media.rglob("*") if path.is_file()}
         builder.during["fetch"] = lambda: pipeline.cancel(owner=alice, request_id=request.id)
         turn_to_the_end()
+        files.sweep()
         assert reload(request).status == "CANCELLED"
         assert {path for path in media.rglob("*") if path.is_file()} == before
 
@@ -330,6 +415,7 @@ class TestMeanwhile:
         request = pipeline.start(owner=alice, prompt="a cat", optimize_prompt=False)
         painter.during["fetch"] = lambda: pipeline.discard(owner=alice, request_id=request.id)
         turn_to_the_end()
+        files.sweep()
         assert not GenerationRequest.objects.exists()
         assert [path for path in media.rglob("*") if path.is_file()] == []
 
@@ -338,9 +424,8 @@ class TestMeanwhile:
         turn()
         old = model_job(request)
         model_job(request).take(until="2030-01-01T00:00:00Z")
-        skip_waits()
         with pytest.raises(Stale):
-            steps.poll(old)
+            steps.results_ready(old, builder.done("x"))
         assert model_job(request).stage == "POLLING"
 
     def test_updated_at_moves_with_everything_under_it(self, alice: User, builder: Vendor) -> None:

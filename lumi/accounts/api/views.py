@@ -25,14 +25,8 @@ from lumi.accounts.api.serializers import (
     SessionSerializer,
     TokenPairSerializer,
 )
+from lumi.api.calls import checked
 from lumi.api.views import OpenView
-
-
-def read(kind: type[Serializer[Any]], request: Request) -> dict[str, Any]:
-    """What the body says. Raises ValidationError."""
-    serializer = kind(data=request.data)
-    serializer.is_valid(raise_exception=True)
-    return serializer.validated_data
 
 
 def show(kind: type[Serializer[Any]], request: Request, value: object) -> Any:
@@ -46,7 +40,7 @@ class SendCodeView(OpenView):
     @extend_schema(operation_id="sendCode", request=SendCodeSerializer, responses=CodeSentSerializer, tags=["accounts"])
     def post(self, request: Request) -> Response:
         """Mail a sign-in code. The answer is the same whether or not the address is known."""
-        asked = read(SendCodeSerializer, request)
+        asked = checked(SendCodeSerializer, request)
         language = get_language() or settings.LANGUAGE_CODE
         codes.send_code(email=asked["email"], purpose=asked["type"], language=language)
         return Response({
@@ -64,7 +58,7 @@ class RegisterView(OpenView):
     )
     def post(self, request: Request) -> Response:
         """Create an account with a REGISTER code, and sign in."""
-        session = sessions.register(**read(RegisterSerializer, request))
+        session = sessions.register(**checked(RegisterSerializer, request))
         return Response(show(SessionSerializer, request, session), status=201)
 
 
@@ -74,7 +68,7 @@ class LoginView(OpenView):
     @extend_schema(operation_id="login", request=LoginSerializer, responses=SessionSerializer, tags=["accounts"])
     def post(self, request: Request) -> Response:
         """Sign in with a LOGIN code. A wrong code is a 400; the right code of an unregistered address a 404."""
-        session = sessions.log_in(**read(LoginSerializer, request))
+        session = sessions.log_in(**checked(LoginSerializer, request))
         return Response(show(SessionSerializer, request, session))
 
 
@@ -86,7 +80,7 @@ class RefreshView(OpenView):
     )
     def post(self, request: Request) -> Response:
         """A new pair of tokens. A refresh token works once."""
-        session = sessions.refresh(**read(RefreshSerializer, request))
+        session = sessions.refresh(**checked(RefreshSerializer, request))
         return Response(show(TokenPairSerializer, request, session))
 
 
@@ -101,7 +95,7 @@ class LogoutView(OpenView):
     )
     def post(self, request: Request) -> Response:
         """End the session of a refresh token, once or twice: the answer is the same."""
-        sessions.log_out(**read(RefreshSerializer, request))
+        sessions.log_out(**checked(RefreshSerializer, request))
         return Response(None)
 
 

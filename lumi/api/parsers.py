@@ -11,14 +11,28 @@ from lumi.errors import TooLarge
 ENVELOPE_BYTES = 65_536  # boundaries, headers and the other fields
 
 
-class ModelUploadParser(MultiPartParser):
-    """Multipart, refused before the first byte is read when it is longer than any model may be."""
+class UploadParser(MultiPartParser):
+    """Multipart, refused before the first byte is read when it is longer than the file may be (`limit`: a setting)."""
+
+    limit: str
 
     def parse(
         self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> DataAndFiles:
         """Raises TooLarge."""
         request = (parser_context or {})["request"]
-        if int(request.META.get("CONTENT_LENGTH") or 0) > settings.MAX_MODEL_UPLOAD_BYTES + ENVELOPE_BYTES:
+        if int(request.META.get("CONTENT_LENGTH") or 0) > getattr(settings, self.limit) + ENVELOPE_BYTES:
             raise TooLarge
         return super().parse(stream, media_type, parser_context)
+
+
+class ImageUploadParser(UploadParser):
+    """Pictures."""
+
+    limit = "MAX_IMAGE_UPLOAD_BYTES"
+
+
+class ModelUploadParser(UploadParser):
+    """3D models."""
+
+    limit = "MAX_MODEL_UPLOAD_BYTES"

@@ -1,0 +1,177 @@
+"""The journal of paid calls: what was sent is written before the call, what was answered before anything else.
+
+The answer is written without looking at fences: a worker whose lease is over still owes it. Whoever recovers the job
+finds it here and adopts it. While the database does not answer, the answer is tried again, and then kept in a file that
+the next sweep on this machine reads.
+"""
+
+import json
+import logging
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.utils import timezone
+
+from generation.models import Job, ProviderCall
+from providers.base import Billed, Fault, JobState, ProviderError, RemoteFile, Report
+
+logger = logging.getLogger(__name__)
+
+WRITE_SECONDS = 20.0  # how long a database that does not answer is tried again before the answer goes to a file
+MOST_CANCEL_TRIES = 10
+ACCEPTED, REFUSED, UNKNOWN = "ACCEPTED", "REFUSED", "UNKNOWN"
+
+
+def sent(job: Job) -> None:
+    """About to pay: in the transaction that says so. A free submit that is repeated keeps its line."""
+    ProviderCall.objects.update_or_create(
+        reference=job.reference,
+        defaults={
+            "kind": job.kind,
+            "job_id": job.pk,
+            "provider": job.provider,
+            "outcome": "",
+            "answered_at": None,
+            "answer": {},
+        },
+    )
+
+
+def answered(job: Job, answer: Report | ProviderError) -> None:
+    """Write down what the provider said, whatever has become of the job. Never raises."""
+    fields = as_fields(answer)
+    if not write_patiently(job.reference, fields):
+        spool(job.reference, fields)
+
+
+def write_patiently(reference: str, fields: dict[str, Any]) -> bool:
+    """Write, again and again while the database is away; False when it does not come back in time."""
+    deadline = time.monotonic() + WRITE_SECONDS
+    while True:
+        try:
+            write(reference, fields)
+        except DatabaseError:
+            logger.warning("an answer could not be written yet", extra={"reference": reference})
+            connection.close()
+        else:
+            return True
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.5)
+
+
+def write(reference: str, fields: dict[str, Any]) -> None:
+    """One UPDATE, unfenced."""
+    ProviderCall.objects.filter(reference=reference).update(answered_at=timezone.now(), **fields)
+
+
+def as_fields(answer: Report | ProviderError) -> dict[str, Any]:
+    """The columns that hold an answer."""
+    if isinstance(answer, ProviderError):
+        outcome = UNKNOWN if answer.billed == Billed.UNKNOWN else REFUSED
+        return {"outcome": outcome, "answer": error_as_json(answer)}
+    files = [{"role": file.role, "url": file.url} for file in answer.files]
+    error = answer.error and error_as_json(answer.error)
+    said = {"state": answer.state, "ref": answer.ref, "progress": answer.progress, "files": files, "error": error}
+    return {"outcome": ACCEPTED, "provider_job_id": answer.ref[:255], "answer": said}
+
+
+def error_as_json(error: ProviderError) -> dict[str, Any]:
+    """An error, to be written down."""
+    return {
+        "fault": error.fault, "permanent": error.permanent, "retry_after": error.retry_after, "billed": error.billed,
+        "evidence": error.evidence[:2000],
+    }  # fmt: skip
+
+
+def error_from_json(said: dict[str, Any]) -> ProviderError:
+    """The error that was written down."""
+    return ProviderError(
+        Fault(said["fault"]),
+        permanent=said["permanent"],
+        retry_after=said["retry_after"],
+        billed=Billed(said["billed"]),
+        evidence=said["evidence"],
+    )
+
+
+def answer_to(job: Job) -> Report | ProviderError | None:
+    """What the provider said to this attempt; None while nobody knows."""
+    call = ProviderCall.objects.filter(reference=job.reference).exclude(answered_at=None).first()
+    if call is None:
+        return None
+    if call.outcome != ACCEPTED:
+        return error_from_json(call.answer)
+    said = call.answer
+    return Report(
+        state=JobState(said["state"]),
+        ref=said["ref"],
+        progress=said["progress"],
+        files=tuple(RemoteFile(role=file["role"], url=file["url"]) for file in said["files"]),
+        error=error_from_json(said["error"]) if said["error"] else None,
+    )
+
+
+def known_among(references: list[str]) -> set[str]:
+    """Those that the provider is known to have accepted, or refused."""
+    known = ProviderCall.objects.filter(reference__in=references, outcome__in=[ACCEPTED, REFUSED])
+    return set(known.values_list("reference", flat=True)) if references else set()
+
+
+# --- What nobody wants any more -------------------------------------------------------------------------------------
+
+
+def unwanted(job: Job) -> None:
+    """The provider is to be told to stop, in the transaction that ends the job; also one that has not answered yet."""
+    ProviderCall.objects.filter(reference=job.reference).update(cancel_wanted_at=timezone.now())
+
+
+def to_cancel(most: int = 100) -> list[ProviderCall]:
+    """Accepted jobs that nobody wants."""
+    wanted = ProviderCall.objects.filter(cancel_wanted_at__isnull=False, outcome=ACCEPTED).exclude(provider_job_id="")
+    return list(wanted.order_by("cancel_wanted_at")[:most])
+
+
+def cancelled(call: ProviderCall) -> None:
+    """The provider was told, or will not be told any more."""
+    ProviderCall.objects.filter(pk=call.pk).update(cancel_wanted_at=None)
+
+
+def not_cancelled(call: ProviderCall) -> None:
+    """Telling it failed: again at the next sweep, some times."""
+    tries = call.cancel_tries + 1
+    given_up = {"cancel_wanted_at": None} if tries >= MOST_CANCEL_TRIES else {}
+    ProviderCall.objects.filter(pk=call.pk).update(cancel_tries=tries, **given_up)
+
+
+# --- The file for what could not be written -------------------------------------------------------------------------
+
+
+def spool_folder() -> Path:
+    """Answers that wait for the database, one file each."""
+    folder: Path = settings.DATA_DIR / "spool"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def spool(reference: str, fields: dict[str, Any]) -> None:
+    """Keep an answer on this machine's disk, for sure."""
+    path = spool_folder() / f"{reference}.json"
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    with temporary.open("w", encoding="utf-8") as file:
+        json.dump(fields, file)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    logger.error("an answer is kept in a file until the database is back", extra={"reference": reference})
+
+
+def read_spool() -> None:
+    """Write what could not be written before. Doubled, it writes the same again."""
+    for path in sorted(spool_folder().glob("*.json")):
+        write(path.stem, json.loads(path.read_text(encoding="utf-8")))
+        path.unlink(missing_ok=True)

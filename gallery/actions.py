@@ -18,6 +18,7 @@ from gallery.models import MODEL_FORMATS, Model, Moderation, Source, StoredFile,
 from gallery.names import name_from_file
 from lumi import files
 from lumi.accounts.models import User
+from lumi.again import again_after_deadlock
 from lumi.errors import Conflict, Forbidden, Invalid, InvalidState, NotFound, TooLarge
 
 Person = User | AnonymousUser
@@ -106,6 +107,7 @@ def change_unfinished(model_id: str, **fields: Any) -> None:
 
 
 # --- What its owner does ----------------------------------------------------------------------------------------------
+@again_after_deadlock
 @transaction.atomic
 def edit(*, user: User, model_id: str, name: str | None = None, description: str | None = None) -> Model:
     """Change what is given; None leaves it as it is."""
@@ -114,6 +116,7 @@ def edit(*, user: User, model_id: str, name: str | None = None, description: str
     return change(model, **{field: value for field, value in given.items() if value is not None})
 
 
+@again_after_deadlock
 @transaction.atomic
 def publish(*, user: User, model_id: str) -> Model:
     """Show it to everybody, as of now; a public one stays as it is. Raises NotFinished."""
@@ -125,6 +128,7 @@ def publish(*, user: User, model_id: str) -> Model:
     return change(model, visibility=Visibility.PUBLIC, published_at=timezone.now())
 
 
+@again_after_deadlock
 @transaction.atomic
 def unpublish(*, user: User, model_id: str) -> Model:
     """Show it to nobody else; a private one stays as it is."""
@@ -144,6 +148,7 @@ def change(model: Model, **fields: Any) -> Model:
     return model
 
 
+@again_after_deadlock
 @transaction.atomic
 def remove(*, user: User, model_id: str) -> None:
     """The owner throws it away: rows and files."""

@@ -9,11 +9,12 @@ import json
 import logging
 import os
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import Error, connection
 from django.utils import timezone
 
 from generation.models import Job, ProviderCall
@@ -42,7 +43,7 @@ def sent(job: Job) -> None:
 
 
 def answered(job: Job, answer: Report | ProviderError) -> None:
-    """Write down what the provider said, whatever has become of the job. Never raises."""
+    """Write down what the provider said, whatever has become of the job; in a file while the database is away."""
     fields = as_fields(answer)
     if not write_patiently(job.reference, fields):
         spool(job.reference, fields)
@@ -54,7 +55,7 @@ def write_patiently(reference: str, fields: dict[str, Any]) -> bool:
     while True:
         try:
             write(reference, fields)
-        except DatabaseError:
+        except Error:
             logger.warning("an answer could not be written yet", extra={"reference": reference})
             connection.close()
         else:
@@ -64,9 +65,10 @@ def write_patiently(reference: str, fields: dict[str, Any]) -> bool:
         time.sleep(0.5)
 
 
-def write(reference: str, fields: dict[str, Any]) -> None:
-    """One UPDATE, unfenced."""
-    ProviderCall.objects.filter(reference=reference).update(answered_at=timezone.now(), **fields)
+def write(reference: str, fields: dict[str, Any]) -> bool:
+    """One UPDATE, unfenced; whether there is such a call."""
+    call = ProviderCall.objects.filter(reference=reference)
+    return bool(call.update(answered_at=timezone.now(), **fields))
 
 
 def as_fields(answer: Report | ProviderError) -> dict[str, Any]:
@@ -97,6 +99,16 @@ def error_from_json(said: dict[str, Any]) -> ProviderError:
         billed=Billed(said["billed"]),
         evidence=said["evidence"],
     )
+
+
+def sent_at(job: Job) -> datetime:
+    """When this attempt was about to be sent."""
+    return ProviderCall.objects.values_list("sent_at", flat=True).get(reference=job.reference)
+
+
+def is_unknown(job: Job) -> bool:
+    """Whether the last order went out and nobody knows what the provider said."""
+    return ProviderCall.objects.filter(reference=job.reference, outcome__in=["", UNKNOWN]).exists()
 
 
 def answer_to(job: Job) -> Report | ProviderError | None:
@@ -170,8 +182,19 @@ def spool(reference: str, fields: dict[str, Any]) -> None:
     logger.error("an answer is kept in a file until the database is back", extra={"reference": reference})
 
 
-def read_spool() -> None:
-    """Write what could not be written before. Doubled, it writes the same again."""
-    for path in sorted(spool_folder().glob("*.json")):
-        write(path.stem, json.loads(path.read_text(encoding="utf-8")))
+def spooled() -> list[Path]:
+    """What could not be written before."""
+    return sorted(spool_folder().glob("*.json"))
+
+
+def read_spool(path: Path) -> None:
+    """Write one such answer. Doubled, it writes the same again. A file of no use is put aside, not thrown away."""
+    try:
+        known = write(path.stem, json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError):
+        known = False
+    if known:
         path.unlink(missing_ok=True)
+    else:
+        logger.error("a spooled answer fits no call: put aside", extra={"file": path.name})
+        path.replace(path.with_suffix(".aside"))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import Error, connection
 
 from generation import queue
 from generation.models import Job
@@ -64,7 +64,7 @@ class Heartbeat:
             for kind, ids in self.snapshot().items():
                 mine = queue.jobs_of(kind).filter(pk__in=ids, holder=process.name())
                 mine.update(lease_until=queue.lease_from(clock.now()))
-        except DatabaseError:
+        except Error:
             logger.warning("leases could not be renewed")
         finally:
             connection.close()

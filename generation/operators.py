@@ -13,15 +13,15 @@ from typing import Any
 from django.core.exceptions import ObjectDoesNotExist
 from django.db.models import Count, Min, Q
 
-from generation import breakers, messages, pipeline, steps, sweeps, tasks
+from generation import breakers, journal, messages, pipeline, steps, sweeps, tasks
 from generation.kinds import locked_request
 from generation.models import GenerationRequest, Job, JobEvent, ProviderCall, QueuePause, Stale
 from generation.queue import JOBS, jobs_of, lease_from
-from generation.states import JobStatus, Stage
+from generation.states import FAILED, JobStatus, Stage
 from lumi import clock, process
+from lumi.again import again_after_deadlock
 from lumi.errors import LumiError
 
-FAILED = (JobStatus.FAILED.value, JobStatus.TIMEOUT.value)
 IN_HANDS = (Stage.SUBMITTING, Stage.POLLING, Stage.STORING)
 QUEUES = ("design", *JOBS)
 
@@ -236,7 +236,7 @@ def counts(kind: str, now: datetime) -> dict[str, Any]:
 
 def may_be_paid_twice(job: Job) -> bool:
     """Nobody knows whether the provider took the order: another one may be the second that is paid for."""
-    return job.error_code == messages.OUTCOME_UNKNOWN
+    return job.error_code == messages.OUTCOME_UNKNOWN or journal.is_unknown(job)
 
 
 def failed_ones(wanted: Wanted) -> list[Job]:
@@ -265,6 +265,7 @@ def cancel(request: GenerationRequest) -> None:
         raise Refused(str(error.message)) from error
 
 
+@again_after_deadlock
 def fail(job: Job, reason: str) -> None:
     """End one job by hand. Whoever works on it writes nothing more; what runs at the provider is stopped there.
     Raises Refused."""

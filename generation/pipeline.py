@@ -165,6 +165,7 @@ def retry_model(request: GenerationRequest) -> None:
         request.move(RequestStatus.MODEL_GENERATING)
 
 
+@again_after_deadlock
 def requeue(*, job: Job) -> bool:
     """An operator's retry of one failed job; False where it has not failed, or its request no longer waits for it."""
     with suppress(Stale, type(job).DoesNotExist), locked_request(job.request_id) as request:
@@ -298,7 +299,9 @@ def release_model(model_id: str) -> None:
     job = ModelGenerationJob.objects.select_related("request").filter(model_id=model_id).first()
     if job is None:
         return
-    request = GenerationRequest.objects.select_for_update().get(pk=job.request_id)
+    request = GenerationRequest.objects.select_for_update().filter(pk=job.request_id).first()
+    if request is None:  # deleted at this moment, and its job with it
+        return
     request.touch()
     if request.status in (RequestStatus.MODEL_PENDING, RequestStatus.MODEL_GENERATING):
         cancel_locked(request)

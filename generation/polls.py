@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import Error
 
 from generation import breakers, messages, queue, steps
 from generation.models import Stale
@@ -205,7 +205,7 @@ def one_by_one(jobs: Iterable[Any], action: Callable[[Any], Any]) -> None:
             action(job)
         except Stale:
             logger.info("stale write refused", extra={"job": job.pk})
-        except DatabaseError:
+        except Error:
             logger.warning("not written: asked again when the lease is over", exc_info=True, extra={"job": job.pk})
 
 

@@ -66,7 +66,9 @@ class RequestQuerySet(models.QuerySet["GenerationRequest"]):
 
     def overdue(self, now: datetime) -> "RequestQuerySet":
         """Unfinished ones whose time is up."""
-        return self.filter(status__in=[status.value for status in UNFINISHED], deadline_at__lt=now)
+        return self.filter(status__in=[status.value for status in UNFINISHED], deadline_at__lt=now).order_by(
+            "deadline_at"
+        )
 
     def touch(self, request_id: str) -> None:
         """Something under the request moved."""
@@ -114,13 +116,9 @@ class JobQuerySet(models.QuerySet[AnyJob]):
         """Handed over, or being handed over."""
         return self.filter(stage__in=[Stage.SUBMITTING, Stage.POLLING], provider=provider)
 
-    def abandoned(self, now: datetime) -> "JobQuerySet[AnyJob]":
-        """Somebody worked on it and has not been heard of since."""
-        return self.filter(lease_until__lt=now).exclude(holder="").exclude(stage=Stage.ENDED)
-
     def lost_in_submit(self, now: datetime) -> "JobQuerySet[AnyJob]":
         """Whoever was handing it over is gone, and nobody knows whether the provider took it."""
-        return self.filter(free(now), stage=Stage.SUBMITTING)
+        return self.filter(free(now), stage=Stage.SUBMITTING).order_by("lease_until")
 
     def of_unknown_outcome(self) -> "JobQuerySet[AnyJob]":
         """Nobody knows whether the provider took them."""

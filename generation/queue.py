@@ -39,9 +39,9 @@ POLLED = (
 )  # fmt: skip
 SUSPECT = 2  # lost workers, after which a poll may be what kills them
 NOBODYS: dict[str, Any] = {"lease_until": None, "holder": "", "recoveries": 0}
-SUSPECT = 2  # workers lost in a row
 MOST_REMEMBERED = 200  # people whose last turn is kept in mind
-WINDOW = 61.0  # seconds: a minute, and a second for the way to the provider
+MARGIN = 2.0  # seconds that an order may be on its way from the gate to the provider
+WINDOW = 60.0 + MARGIN
 
 Claim = tuple[str, int]  # id and fence
 
@@ -180,9 +180,10 @@ def ensure_gate(kind: str, provider: str) -> None:
     ProviderGate.objects.get_or_create(kind=kind, provider=provider)
 
 
-def pass_gate(job: Job, now: datetime) -> datetime | None:
-    """Let the job through, inside the caller's transaction; else when to come again. The gate is the last lock."""
+def pass_gate(job: Job) -> datetime | None:
+    """Let the job through, inside the caller's transaction; else when to come again. Locked after the request."""
     gate = ProviderGate.objects.select_for_update().get(kind=job.kind, provider=job.provider)
+    now = clock.now()  # not before the lock is there: others may have waited for it, too
     busy = jobs_of(job.kind).in_hands_of(job.provider).exclude(pk=job.pk).count()
     if room(job.kind, gate, now, busy) > 0:
         gate.starts = [*recent(gate, now), now.timestamp()]
@@ -288,7 +289,8 @@ def give_back_lost_time(kind: str, jobs: list[Any], now: datetime) -> None:
     late = [job for job in jobs if job.timeout_at and now - job.next_at > patience]
     if late:
         lost = max(now - job.next_at for job in late)
-        jobs_of(kind).filter(pk__in=[job.pk for job in late]).update(timeout_at=F("timeout_at") + lost)
+        mine = jobs_of(kind).filter(pk__in=[job.pk for job in late], holder=late[0].holder, stage=Stage.POLLING)
+        mine.update(timeout_at=F("timeout_at") + lost)
         for job in late:
             job.timeout_at += lost
 

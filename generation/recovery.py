@@ -1,5 +1,6 @@
 """What becomes of a job whose submit was left unfinished: adopted, looked up, repeated if that is free, or unknown."""
 
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -20,8 +21,10 @@ def recover_submit(job: Job) -> None:
     if isinstance(answer, Report | ProviderError):
         job.note("ADOPTED")
         steps.take_answer(job, answer)
-    elif answer is NO_SUCH_JOB or steps.provider_of(job).resubmit_is_free:
+    elif steps.provider_of(job).resubmit_is_free:
         resubmit(job)
+    elif answer is NO_SUCH_JOB:
+        resubmit_when_sure(job)
     else:
         steps.hold(job, "the worker was lost while submitting")
 
@@ -60,6 +63,14 @@ def look_up(job: Job) -> Any:
     if found:
         journal.answered(job, found)
     return found or NO_SUCH_JOB
+
+
+def resubmit_when_sure(job: Job) -> None:
+    """The provider does not have it: an order that was still on its way would have arrived by its deadline. Before
+    that the job stays as it is, and is looked up again when this lease is over."""
+    arrived_by = journal.sent_at(job) + timedelta(seconds=settings.GENERATION["call_deadline"])
+    if clock.now() > arrived_by:
+        resubmit(job)
 
 
 def resubmit(job: Job) -> None:

@@ -5,6 +5,7 @@ else meanwhile, and that nothing was written.
 """
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -13,12 +14,11 @@ from typing import Any, TypeVar
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F
-from django.utils import timezone
 
 from gallery.models import StoredFile
 from generation import breakers, designs, journal, messages, queue
 from generation.kinds import KINDS, locked_request
-from generation.models import GeneratedImage, GenerationRequest, ImageGenerationJob, Job, Stale
+from generation.models import GeneratedImage, GenerationRequest, ImageGenerationJob, Job, ProviderCall, Stale
 from generation.states import GiveUp, JobStatus, RequestStatus, Retry, Stage, after_failure, backoff
 from lumi import clock, files, process
 from providers import registry
@@ -91,9 +91,9 @@ def begin_designs(request: GenerationRequest) -> None:
     """Count the question before it is asked, so that workers which die of it do not ask for ever."""
     lease = queue.lease_from(clock.now())
     mine = GenerationRequest.objects.filter(pk=request.pk, fence=request.fence, status=RequestStatus.IMAGE_PENDING)
-    if not mine.update(design_tries=F("design_tries") + 1, lease_until=lease):
+    if not mine.update(design_tries=F("design_tries") + 1, fence=F("fence") + 1, lease_until=lease):
         raise Stale
-    request.design_tries += 1
+    request.design_tries, request.fence = request.design_tries + 1, request.fence + 1
 
 
 # --- Jobs -----------------------------------------------------------------------------------------------------------
@@ -122,31 +122,46 @@ def submit(job: Job) -> bool:
     order = answer_of(KINDS[job.kind].order, job)
     if isinstance(order, ProviderError):  # our own storage, most likely: nobody was asked for anything
         return try_failed(job, order)
-    began = time.monotonic()
     try:
-        begin_submit(job)
+        passed = begin_submit(job)
     except NotNow as later:
         job.move(Stage.WAITING, JobStatus(job.status), event="RELEASED", next_at=later.until)
         return False
-    if time.monotonic() - began > settings.GENERATION["lease"] / 2:  # stopped meanwhile: others may have given it up
-        job.move(Stage.WAITING, JobStatus.RETRYING, event="NOT_SENT", next_at=clock.now())
-        return False
-    answer = answer_of(provider_of(job).submit, order)
+    if time.monotonic() - passed > queue.MARGIN:  # stopped meanwhile: the gate counted it earlier, others may have it
+        return not_sent(job)
+    answer = in_words(answer_of(provider_of(job).submit, order))
     journal.answered(job, answer)
     return take_answer(job, answer)
 
 
-def begin_submit(job: Job) -> None:
-    """In one transaction: breaker, gate, stage and journal. Raises NotNow, and then nothing was written."""
+def not_sent(job: Job) -> bool:
+    """Too late to send. That nothing was sent is known, and written down for whoever recovers the job."""
+    journal.answered(job, ProviderError(Fault.NETWORK, evidence="not sent: this process was stopped"))
+    job.move(Stage.WAITING, JobStatus.RETRYING, event="NOT_SENT", next_at=clock.now())
+    return False
+
+
+def in_words(answer: Report | ProviderError) -> Report | ProviderError:
+    """An order that was taken without an id to ask for cannot be followed: nobody knows what has become of it."""
+    if isinstance(answer, Report) and answer.state in (JobState.QUEUED, JobState.RUNNING) and not answer.ref:
+        return ProviderError(Fault.BAD_ANSWER, billed=Billed.UNKNOWN, evidence="accepted without a job id")
+    return answer
+
+
+def begin_submit(job: Job) -> float:
+    """In one transaction: breaker, gate, stage and journal; by the monotonic clock, when the gate was passed. Raises
+    NotNow, and then nothing was written."""
     queue.ensure_gate(job.kind, job.provider)
     with locked_request(job.request_id) as request:
         now = clock.now()
-        later = breakers.closed_until(job.kind, job.provider, SUBMIT, now) or queue.pass_gate(job, now)
+        later = breakers.closed_until(job.kind, job.provider, SUBMIT, now) or queue.pass_gate(job)
         if later:
             raise NotNow(later)
-        job.move(Stage.SUBMITTING, JobStatus.RUNNING, **queue.held(now), started_at=job.started_at or timezone.now())
+        passed = time.monotonic()
+        job.move(Stage.SUBMITTING, JobStatus.RUNNING, **queue.held(now), started_at=job.started_at or now)
         journal.sent(job)
         KINDS[job.kind].begin(job, request)
+    return passed
 
 
 def take_answer(job: Job, answer: Report | ProviderError) -> bool:
@@ -170,13 +185,31 @@ def accepted_or_stopped(job: Job, report: Report) -> bool:
 
 
 def tell_to_stop() -> None:
-    """Tell the providers of jobs that nobody wants any more. It may be too late, or not be possible: no matter."""
-    for call in journal.to_cancel():
-        told = answer_of(registry.get(call.kind, call.provider).cancel, call.provider_job_id)
-        if isinstance(told, ProviderError) and not told.permanent:
+    """Tell the providers of jobs that nobody wants any more. It may be too late, or not be possible: no matter.
+
+    One at a time in a process, and not after a provider that does not answer: the threads are for other work.
+    """
+    if not telling.acquire(blocking=False):
+        return
+    try:
+        for call in journal.to_cancel():
+            told = answer_of(stop, call)
+            if not isinstance(told, ProviderError) or told.permanent:
+                journal.cancelled(call)
+                continue
             journal.not_cancelled(call)
-        else:
-            journal.cancelled(call)
+            if breakers.is_outage(told):
+                return
+    finally:
+        telling.release()
+
+
+telling = threading.Lock()
+
+
+def stop(call: ProviderCall) -> None:
+    """Tell one."""
+    registry.get(call.kind, call.provider).cancel(call.provider_job_id)
 
 
 def is_unwanted(job: Job) -> bool:
@@ -251,8 +284,6 @@ def accepted(job: Job, report: Report) -> bool:
         return reported_failed(job, report)
     if report.state == JobState.DONE:
         return results_ready(job, report)
-    if not report.ref:
-        return hold(job, "accepted without a job id")
     now = clock.now()
     fields: dict[str, Any] = {
         "next_at": now + seconds(limits_of(job)["poll_every"]),
@@ -306,6 +337,9 @@ def store(job: Job) -> bool:
     except Stale:
         files.doom(file["key"] for file in kept)
         raise
+    except files.LostError:
+        job.refresh_from_db()  # what was rolled back still stands in the instance
+        return store_later(job, now, ProviderError(Fault.NETWORK, evidence="kept too long before it was complete"))
     return False
 
 
@@ -357,7 +391,7 @@ def duration(job: Job) -> int | None:
     """Milliseconds since the first submit."""
     if job.started_at is None:
         return None
-    return round((timezone.now() - job.started_at).total_seconds() * 1000)
+    return max(0, round((clock.now() - job.started_at).total_seconds() * 1000))
 
 
 STEPS: dict[Stage, Callable[[Job], bool]] = {Stage.WAITING: submit, Stage.STORING: store}

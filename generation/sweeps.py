@@ -12,7 +12,7 @@ from generation import journal, messages, recovery, steps
 from generation.kinds import locked_request, settle_images
 from generation.models import GenerationRequest, IdempotencyKey, ImageGenerationJob, ModelGenerationJob, Stale
 from generation.queue import JOBS, jobs_of, lease_from
-from generation.states import JobStatus, RequestStatus
+from generation.states import JobStatus, RequestStatus, Stage
 from lumi import clock, files
 from providers import registry
 from providers.base import LooksUp
@@ -26,7 +26,7 @@ KEY_AGE = timedelta(hours=24)  # how long an Idempotency-Key is remembered
 
 def sweep() -> None:
     """One round, a page of each."""
-    each([None], lambda _: journal.read_spool())
+    each(journal.spooled(), journal.read_spool)
     now = clock.now()
     for kind in JOBS:
         each(jobs_of(kind).lost_in_submit(now).with_context()[:PAGE], recover_submit)
@@ -37,7 +37,8 @@ def sweep() -> None:
     each(GenerationRequest.objects.unsettled()[:PAGE], settle)
     each([now - KEY_AGE], forget_keys)
     each([None], lambda _: steps.tell_to_stop())
-    files.sweep()
+    each([None], lambda _: files.sweep_workspaces())
+    each([None], lambda _: files.sweep())
 
 
 def answered_late(kind: str) -> list[Any]:
@@ -65,7 +66,7 @@ def each(rows: Iterable[Any], action: Callable[[Any], Any]) -> None:
         except Stale:
             continue
         except Exception:
-            logger.exception("sweep failed", extra={"row": getattr(row, "pk", None)})
+            logger.exception("sweep failed", extra={"row": str(getattr(row, "pk", row))})
 
 
 def recover_submit(job: Any) -> None:
@@ -93,7 +94,8 @@ def end_unknown(job: Any) -> None:
 
 
 def end_overdue(request: GenerationRequest) -> None:
-    """Its time is up: open jobs end as TIMEOUT; a choice that nobody made ends the request."""
+    """Its time is up: open jobs end as TIMEOUT, or OUTCOME_UNKNOWN where an order may be out; a choice that nobody made
+    ends the request."""
     if request.status == RequestStatus.IMAGE_COMPLETED:
         request.move(
             RequestStatus.FAILED, ended_from=request.status, error_code=messages.CHOICE_EXPIRED, deadline_at=None
@@ -101,7 +103,11 @@ def end_overdue(request: GenerationRequest) -> None:
         return
     for jobs in (ImageGenerationJob.objects, ModelGenerationJob.objects):
         for job in jobs.of_request(request.pk).open().with_context():
-            steps.give_up(job, JobStatus.TIMEOUT, messages.TIMEOUT, "the request's deadline passed")
+            out = job.stage in (Stage.SUBMITTING, Stage.UNKNOWN)
+            status, code = (
+                (JobStatus.FAILED, messages.OUTCOME_UNKNOWN) if out else (JobStatus.TIMEOUT, messages.TIMEOUT)
+            )
+            steps.give_up(job, status, code, "the request's deadline passed")
 
 
 def settle(request: GenerationRequest) -> None:

@@ -4,7 +4,8 @@ does no harm, because a claim (an id with its fence) is looked up in the databas
 import logging
 
 from celery import shared_task
-from django.db import DatabaseError, transaction
+from django.conf import settings
+from django.db import Error, transaction
 
 from generation import polls, queue, steps, sweeps
 from generation.leases import heartbeat
@@ -13,13 +14,11 @@ from lumi import clock
 
 logger = logging.getLogger(__name__)
 
-BELL_SECONDS = 30  # a bell that nobody heard for so long is dropped: the tick rings again
-
 
 def ring() -> None:
     """Tell the workers that there is something to do. Without a broker the next tick finds it."""
     try:
-        tick.apply_async(expires=BELL_SECONDS)
+        tick.apply_async(expires=settings.BELL_AGE)
     except tick.OperationalError:
         logger.warning("no broker: the tick will find the work")
 
@@ -63,7 +62,7 @@ def advance(kind: str, job_id: str, fence: int) -> None:
             steps.work_on(job)
     except Stale:
         logger.info("stale write refused", extra={"job": job_id})
-    except DatabaseError:
+    except Error:
         logger.warning("the database failed: the job is let go", exc_info=True, extra={"job": job_id})
         let_go(job)
     ring()
@@ -73,7 +72,7 @@ def let_go(job: Job) -> None:
     """What was not written is done again, at once and not only when the lease is over."""
     try:
         queue.let_go(job)
-    except DatabaseError:
+    except Error:
         logger.warning("not let go: its lease will be over", extra={"job": job.pk})
 
 
@@ -112,6 +111,6 @@ def tell_to_stop_after_commit() -> None:
 def ring_to_stop() -> None:
     """Without a broker the sweep finds it."""
     try:
-        tell_to_stop.apply_async(expires=BELL_SECONDS)
+        tell_to_stop.apply_async(expires=settings.BELL_AGE)
     except tell_to_stop.OperationalError:
         logger.warning("no broker: the sweep will tell the provider")

@@ -10,7 +10,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,6 +23,7 @@ from django.db import transaction
 from django.http import FileResponse, Http404, HttpRequest
 
 from lumi import clock
+from lumi.errors import Unavailable
 from lumi.models import DoomedFile
 
 logger = logging.getLogger(__name__)
@@ -55,9 +56,16 @@ def save(path: Path, key: str) -> int:
     return path.stat().st_size
 
 
+class LostError(Unavailable):
+    """A file was left without an owner for so long that the sweep may have deleted it."""
+
+
 def own(keys: Iterable[str]) -> None:
-    """These files have an owner: in the transaction that commits the rows which hold their keys."""
-    DoomedFile.objects.filter(key__in=list(keys)).delete()
+    """These files have an owner: in the transaction that commits the rows which hold their keys. Raises LostError."""
+    wanted = set(keys)
+    saved = DoomedFile.objects.filter(key__in=wanted, after__gt=clock.now())
+    if saved.delete()[0] < len(wanted):
+        raise LostError
 
 
 def doom(keys: Iterable[str]) -> None:
@@ -95,13 +103,13 @@ def sweep_workspaces() -> None:
     """Remove what killed processes left on this machine."""
     old = time.time() - ORPHAN_AGE.total_seconds()
     for folder in WORKSPACES.glob("*"):
-        if folder.stat().st_mtime < old:
-            shutil.rmtree(folder, ignore_errors=True)
+        with suppress(FileNotFoundError):  # its process is done with it at this moment
+            if folder.stat().st_mtime < old:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def sweep(most: int = 200) -> None:
     """Delete what nobody owns and nobody is about to own."""
-    sweep_workspaces()
     overdue = DoomedFile.objects.filter(after__lte=clock.now()).order_by("after")
     delete_doomed(list(overdue.values_list("key", flat=True)[:most]))
 

@@ -168,11 +168,12 @@ CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "inte
 CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"  # every entry is an interval: nothing to remember on disk
 CELERY_BEAT_MAX_LOOP_INTERVAL = 1
 TICK_EXPIRES = max(5.0, 5 * TICK_SECONDS)
+BELL_AGE = 900  # seconds; Celery compares two machines' clocks, so it must be far above any skew
 CELERY_BEAT_SCHEDULE = {
     # `expires`: bells that nobody heard in time are dropped, not piled up.
-    "tick": {"task": "generation.tick", "schedule": TICK_SECONDS, "options": {"expires": TICK_EXPIRES}},
-    "polls": {"task": "generation.poll_due", "schedule": TICK_SECONDS, "options": {"expires": TICK_EXPIRES}},
-    "sweep": {"task": "generation.sweep", "schedule": SWEEP_SECONDS, "options": {"expires": 3 * SWEEP_SECONDS}},
+    "tick": {"task": "generation.tick", "schedule": TICK_SECONDS, "options": {"expires": BELL_AGE}},
+    "polls": {"task": "generation.poll_due", "schedule": TICK_SECONDS, "options": {"expires": BELL_AGE}},
+    "sweep": {"task": "generation.sweep", "schedule": SWEEP_SECONDS, "options": {"expires": BELL_AGE}},
 }
 
 # --- Files ------------------------------------------------------------------------------------------------------------
@@ -341,6 +342,7 @@ GENERATION = {
     "designs_at_once": env.int("LUMI_DESIGNS_AT_ONCE", default=8),
     "lease": env.float("LUMI_LEASE_SECONDS", default=60.0),  # renewed every third of it by the process that works
     "poll_threads": env.int("LUMI_POLL_THREADS", default=16),
+    "call_deadline": env.float("LUMI_CALL_DEADLINE_SECONDS", default=90.0),  # no submit takes longer to arrive
     "bell": env.float("LUMI_BELL_SECONDS", default=15.0),  # a claim whose message was lost is claimed again after it
     "most_recoveries": env.int("LUMI_MOST_RECOVERIES", default=3),  # lost workers before a job is given up
     "breaker_failures": env.int("LUMI_BREAKER_FAILURES", default=5),  # within a minute, before it opens

@@ -174,7 +174,10 @@ class JobProvider(Protocol[Order_contra]):
         ...
 
     def poll(self, ref: str) -> Report:
-        """How the job stands. A job that failed is a report; ProviderError means that the question failed."""
+        """How the job stands. A job that failed is a report; ProviderError means that the question failed.
+
+        Answers within a third of a lease (20 seconds), or raises: it is asked for many jobs at once.
+        """
         ...
 
     def fetch(self, files: tuple[RemoteFile, ...], folder: Path) -> list[ResultFile]:

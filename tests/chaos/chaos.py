@@ -304,7 +304,12 @@ def verdict(run: Chaos) -> dict[str, tuple[Any, bool]]:
     other = [f"{job['id']} {job['error_code']}" for job in books.jobs().values() if is_strange(job)]
     server_errors = {status: n for status, n in tally.seen.items() if status >= 500 and status != 503}
     blows = tally.done["kill"] + tally.done["stop"] + tally.done["kill-database"]
+    planned = {"kill": size.kills, "stop": size.stops}
+    if not size.sqlite:
+        planned |= {"kill-database": size.database_kills, "flush": size.flushes, "redis-down": size.redis_downs}
+    missed = {what: (tally.done[what], number) for what, number in planned.items() if tally.done[what] < 0.95 * number}
     return {
+        "faults that did not happen": (missed, not missed),
         "requests posted": (len(posted), len(posted) == size.requests == len(requests)),
         "lost requests": (len(lost), not lost),
         "jobs paid twice": (len(books.paid_twice()), not books.paid_twice()),

@@ -18,4 +18,5 @@ def test_a_thousand_jobs_on_one_worker_process() -> None:
     assert 0.85 * figures["polls wanted"] <= figures["polls"] <= 1.1 * figures["polls wanted"]
     assert POLL_EVERY * 0.9 < figures["gap p50 s"] < POLL_EVERY * 1.2
     assert figures["gap max s"] < POLL_EVERY * 2
-    assert figures.get("statements/s for polling", 0) <= 10
+    if os.environ.get("LUMI_TEST_PASS") == "mariadb":
+        assert 0 < figures["statements/s for polling"] <= 10

@@ -1,10 +1,11 @@
 """The journal: what was paid for is never forgotten, and never paid for twice."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from generation import journal, pipeline, steps, sweeps
+from generation import journal, pipeline, queue, steps, sweeps
 from generation.models import GenerationRequest, JobEvent, ModelGenerationJob, ProviderCall
 from generation.states import Stage
 from lumi import clock
@@ -249,10 +250,10 @@ class TestAPausedWorker:
         assert ProviderCall.objects.get().outcome == "ACCEPTED"  # what was paid for is known even so
 
     def test_stopped_between_the_commit_and_the_send(
-        self, alice: User, builder: Vendor, monkeypatch: pytest.MonkeyPatch, settings: Any
+        self, alice: User, builder: Vendor, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """It notices by its own clock, and sends nothing."""
-        settings.GENERATION = {**settings.GENERATION, "lease": 0.0}
+        monkeypatch.setattr(queue, "MARGIN", -1.0)
         make_request(alice, status="MODEL_PENDING")
         turn()
         assert builder.orders == []
@@ -285,6 +286,9 @@ class TestLookUp:
         with monkeypatch.context() as patch:
             patch.setattr(vendor, "submit", die)
             work_until_killed("model")
+        sweep_after_the_lease()  # the order could still be on its way
+        assert (model_job().stage, model_job().recoveries) == ("SUBMITTING", 0)
+        ProviderCall.objects.update(sent_at=clock.now() - timedelta(minutes=2))
         sweep_after_the_lease()
         assert (model_job().stage, model_job().status, model_job().recoveries) == ("WAITING", "RETRYING", 1)
         turn_to_the_end()

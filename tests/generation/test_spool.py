@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.db import OperationalError
 
-from generation import journal, steps
+from generation import journal, steps, sweeps
 from generation.models import GenerationRequest, ProviderCall
 from generation.states import Stage
 from lumi.accounts.models import User
@@ -78,3 +78,19 @@ class TestWithoutADatabase:
         journal.answered(job, Report(state=JobState.RUNNING, ref="r"))
         assert ProviderCall.objects.get().outcome == "ACCEPTED"
         assert list(journal.spool_folder().iterdir()) == []
+
+
+def test_a_file_of_no_use_is_put_aside_and_does_not_hold_up_the_others(
+    alice: User, builder: Vendor, settings: Any, tmp_path: Any
+) -> None:
+    settings.DATA_DIR = tmp_path
+    make_request(alice, status="MODEL_PENDING")
+    answer = {"outcome": "REFUSED", "answer": {}}
+    folder = journal.spool_folder()
+    (folder / "0-broken.json").write_text("{")
+    journal.spool("1-of-nobody", answer)
+    ProviderCall.objects.create(reference="2-ours", kind="model", job_id="x", provider="scripted")
+    journal.spool("2-ours", answer)
+    sweeps.sweep()
+    assert sorted(path.name for path in folder.iterdir()) == ["0-broken.aside", "1-of-nobody.aside"]
+    assert ProviderCall.objects.get().outcome == "REFUSED"

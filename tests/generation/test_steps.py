@@ -1,5 +1,6 @@
 """The hands: what each answer of a provider does to the job, the image, the model and the request."""
 
+from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -75,6 +76,14 @@ class TestDesigns:
         assert [order.prompt for order in painter.orders] == ["a cat"] * 4
         assert reload(request).status == "IMAGE_COMPLETED"
         assert reload(request).notice_code == "PROMPT_NOT_OPTIMIZED"
+
+    def test_a_doubled_bell_asks_once(self, alice: User, writer: Writer) -> None:
+        request = pipeline.start(owner=alice, prompt="a cat")
+        first, second = (GenerationRequest.objects.get(pk=request.pk) for _ in range(2))
+        steps.write_designs(first)
+        with pytest.raises(Stale):
+            steps.write_designs(second)
+        assert writer.asked == ["a cat"]
 
     def test_a_claim_that_is_over_writes_nothing(self, alice: User) -> None:
         request = pipeline.start(owner=alice, prompt="a cat")
@@ -242,7 +251,31 @@ class TestMoney:
         builder.say("submit", Report(state=JobState.QUEUED))
         request = make_request(alice, status="MODEL_PENDING")
         turn_to_the_end()
-        assert model_job(request).stage == Stage.UNKNOWN
+        held = model_job(request)
+        assert held.stage == Stage.UNKNOWN
+        for _ in range(3):
+            sweeps.sweep()
+        assert model_job(request).next_at == held.next_at  # and is not held on and on
+
+    def test_a_clock_that_is_behind_ends_no_job_in_the_future(self, alice: User, builder: Vendor) -> None:
+        request = make_request(alice, status="MODEL_PENDING")
+        turn()
+        ModelGenerationJob.objects.update(started_at=clock.now() + timedelta(minutes=10))
+        turn_to_the_end()
+        assert (reload(request).status, model_job(request).duration_ms) == ("COMPLETED", 0)
+
+    def test_a_file_that_was_kept_too_long_is_kept_anew(
+        self, alice: User, builder: Vendor, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        request = make_request(alice, status="MODEL_PENDING")
+        with monkeypatch.context() as asleep:  # a laptop that sleeps between storing and writing it down
+            asleep.setattr(files, "ORPHAN_AGE", timedelta(seconds=-1))
+            for _ in range(3):
+                skip_waits()
+                turn()
+        assert (reload(request).status, model_job(request).stage) == ("MODEL_GENERATING", "STORING")
+        turn_to_the_end()
+        assert (reload(request).status, len(builder.ledger)) == ("COMPLETED", 1)
 
 
 class TestModels:

@@ -99,6 +99,16 @@ class TestDeadlines:
         assert not ImageGenerationJob.objects.open().exists()
         assert not ModelGenerationJob.objects.open().exists()
 
+    @pytest.mark.parametrize("stage", ["SUBMITTING", "UNKNOWN"])
+    def test_an_order_that_may_be_out_ends_as_of_unknown_outcome(self, alice: User, stage: str) -> None:
+        make_request(alice, status="MODEL_PENDING")
+        ModelGenerationJob.objects.update(stage=stage, status="RUNNING", provider="scripted")
+        GenerationRequest.objects.update(deadline_at=long_ago())
+        for request in GenerationRequest.objects.all():
+            sweeps.end_overdue(request)
+        job = ModelGenerationJob.objects.get()
+        assert (job.status, job.error_code) == ("FAILED", "OUTCOME_UNKNOWN")
+
     def test_what_is_painted_by_then_counts(self, alice: User) -> None:
         request = make_request(alice, status="IMAGE_GENERATING")
         done = GeneratedImage.objects.get(index=2)

@@ -168,7 +168,7 @@ def test_what_killed_processes_left_is_removed_and_what_is_in_use_is_not(db: Non
         (left / "model.obj").write_text("v 0 0 0")
         an_age_ago = time.time() - 2 * files.ORPHAN_AGE.total_seconds()
         os.utime(left, (an_age_ago, an_age_ago))
-        files.sweep()
+        files.sweep_workspaces()
         assert in_use.exists()
         assert not left.exists()
     assert not in_use.exists()

@@ -135,8 +135,7 @@ def submit(job: Job) -> bool:
 
 
 def not_sent(job: Job) -> bool:
-    """Too late to send. That nothing was sent is known, and written down for whoever recovers the job."""
-    journal.answered(job, ProviderError(Fault.NETWORK, evidence="not sent: this process was stopped"))
+    """Too late to send: the next claim does it. If others have the job by now, they hold it as of unknown outcome."""
     job.move(Stage.WAITING, JobStatus.RETRYING, event="NOT_SENT", next_at=clock.now())
     return False
 

@@ -16,6 +16,7 @@ from django.db import connections
 from rest_framework.test import APIClient
 from rest_framework_simplejwt.tokens import AccessToken
 
+import lumi.urls  # noqa: F401  serializers read some settings when they are defined: before any test changes them
 from lumi.accounts.models import User
 from tests.factories import make_user
 

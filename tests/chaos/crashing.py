@@ -212,10 +212,11 @@ def accepted(point: str) -> None:
 
     wrapped = steps.begin_submit
 
-    def function(job: Any) -> None:
-        wrapped(job)
+    def function(job: Any) -> Any:
+        passed = wrapped(job)
         if is_meant(job):
             threading.Thread(target=die_when_charged, args=(point, job), daemon=True).start()
+        return passed
 
     steps.begin_submit = function
 

@@ -4,10 +4,10 @@ from typing import Any
 
 from generation.messages import sentence
 from generation.models import GenerationRequest, ModelGenerationJob
-from generation.states import JobStatus
+from generation.states import FAILED, JobStatus
 from lumi.accounts.models import User
 
-FAILED = (JobStatus.FAILED, JobStatus.TIMEOUT, JobStatus.CANCELLED)
+NOT_MADE = FAILED | {JobStatus.CANCELLED}
 
 
 def facts_of_models(model_ids: list[str]) -> dict[str, dict[str, Any]]:
@@ -22,7 +22,7 @@ def facts_of(job: ModelGenerationJob) -> dict[str, Any]:
         "requestId": job.request_id,
         "sourceImageId": job.source_image_id,
         "generationJob": {"id": job.id, "status": job.status, "progress": job.progress},
-        "errorMessage": sentence(job.error_code) if job.status in FAILED else None,
+        "errorMessage": sentence(job.error_code) if job.status in NOT_MADE else None,
     }
 
 

@@ -2,6 +2,7 @@
 does no harm, because a claim (an id with its fence) is looked up in the database before anything is done."""
 
 import logging
+from typing import Any
 
 from celery import shared_task
 from django.conf import settings
@@ -16,11 +17,16 @@ logger = logging.getLogger(__name__)
 
 
 def ring() -> None:
-    """Tell the workers that there is something to do. Without a broker the next tick finds it."""
+    """Tell the workers that there is something to do."""
+    ring_for(tick)
+
+
+def ring_for(task: Any) -> None:
+    """Without a broker the clock's next round finds the work: the tick, or the sweep."""
     try:
-        tick.apply_async(expires=settings.BELL_AGE)
-    except tick.OperationalError:
-        logger.warning("no broker: the tick will find the work")
+        task.apply_async(expires=settings.BELL_AGE)
+    except task.OperationalError:
+        logger.warning("no broker: %s waits for the clock", task.name)
 
 
 def ring_after_commit() -> None:
@@ -109,8 +115,5 @@ def tell_to_stop_after_commit() -> None:
 
 
 def ring_to_stop() -> None:
-    """Without a broker the sweep finds it."""
-    try:
-        tell_to_stop.apply_async(expires=settings.BELL_AGE)
-    except tell_to_stop.OperationalError:
-        logger.warning("no broker: the sweep will tell the provider")
+    """Tell a worker that providers are to be told."""
+    ring_for(tell_to_stop)

@@ -167,7 +167,6 @@ CELERY_BROKER_TRANSPORT_OPTIONS = (
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.1}
 CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"  # every entry is an interval: nothing to remember on disk
 CELERY_BEAT_MAX_LOOP_INTERVAL = 1
-TICK_EXPIRES = max(5.0, 5 * TICK_SECONDS)
 BELL_AGE = 900  # seconds; Celery compares two machines' clocks, so it must be far above any skew
 CELERY_BEAT_SCHEDULE = {
     # `expires`: bells that nobody heard in time are dropped, not piled up.

@@ -12,6 +12,7 @@ from django.db.models import Q
 
 from generation.models import Breaker
 from lumi import clock
+from lumi.again import again_after_deadlock
 from providers.base import Fault, ProviderError
 
 OUTAGE = frozenset({Fault.UNAVAILABLE, Fault.NETWORK, Fault.BAD_ANSWER})
@@ -37,9 +38,10 @@ def closed_until(kind: str, provider: str, operation: str, now: datetime) -> dat
     return now + timedelta(seconds=5)
 
 
+@again_after_deadlock
 def failed(kind: str, provider: str, operation: str) -> bool:
     """Count a failure of the provider's; True when the breaker is open now."""
-    Breaker.objects.get_or_create(kind=kind, provider=provider, operation=operation)
+    Breaker.objects.get_or_create(kind=kind, provider=provider, operation=operation)  # two of these may deadlock
     with transaction.atomic():
         breaker = Breaker.objects.select_for_update().get(kind=kind, provider=provider, operation=operation)
         now = clock.now()

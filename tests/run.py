@@ -16,7 +16,7 @@ from pathlib import Path
 from tests import services
 
 ROOT = Path(__file__).resolve().parent.parent
-NOTHING_COLLECTED = 5  # pytest's code when a -k matches nothing
+FAILED, NOTHING_COLLECTED = 1, 5  # pytest's codes: tests were red; a -k matches nothing
 STOP_SECONDS = 30
 
 
@@ -43,13 +43,13 @@ class Pass:
 
     def start(self, arguments: list[str]) -> None:
         """Start pytest, in a session of its own: Ctrl-C reaches it from here, once."""
-        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
+        command = [sys.executable, "-m", "pytest", "-o", f"cache_dir={self.folder / self.name}-cache", *arguments]
         data = {"LUMI_DATA_DIR": str(self.folder / f"{self.name}-data"), "PYTHONUNBUFFERED": "1"}
         environment = clean_environment() | data | self.environment
-        with self.output.open("wb") as out:
+        with self.output.open("ab") as out:
             silent = {"stdin": subprocess.DEVNULL, "stdout": out, "stderr": out}
             self.process = subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True, **silent)
-        self.began = time.monotonic()
+        self.began, self.seconds = time.monotonic(), 0.0
 
     def ended(self) -> bool:
         """Whether it is over; notes how long it took."""
@@ -66,6 +66,8 @@ def main() -> int:
         with services.servers() as addresses, tempfile.TemporaryDirectory(prefix="lumi-tests-") as folder:
             passes = both(addresses, Path(folder))
             run(passes, sys.argv[1:])
+            if os.environ.get("LUMI_TEST_AGAIN"):
+                run_red_ones_again(passes)
             return sum_up(passes, sys.argv[1:])
     except services.MissingError as error:
         say(str(error))
@@ -152,7 +154,7 @@ def clean_environment() -> dict[str, str]:
 
 def run(passes: list[Pass], arguments: list[str]) -> None:
     """Both at once; each one's output in one piece when it is over."""
-    say(f"two passes at once: {' and '.join(each.name for each in passes)}")
+    say(f"at once: {' and '.join(each.name for each in passes)}")
     try:
         for each in passes:
             each.start(arguments)
@@ -160,6 +162,14 @@ def run(passes: list[Pass], arguments: list[str]) -> None:
     finally:
         for each in passes:
             stop(each)
+
+
+def run_red_ones_again(passes: list[Pass]) -> None:
+    """The tests that failed, once more, a pass at a time. Dozens of real processes share the machine in the first
+    round: a test that a stall ended passes now, and says so in the log; a broken one fails again."""
+    for each in [each for each in passes if each.code == FAILED]:
+        say(f"{each.name}: what was red is run again, alone")
+        run([each], ["--last-failed", "--last-failed-no-failures", "none"])
 
 
 def show_as_they_end(left: list[Pass]) -> None:

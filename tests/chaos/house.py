@@ -24,6 +24,7 @@ from tests.journeys.stack import ROOT, make_database
 from tests.services import free_port, tail
 
 START_SECONDS = 60
+READY = {"beat": "beat: Starting", "worker": "worker ready"}  # what they say when they take SIGTERM for what it is
 QUICK = {
     "LUMI_LEASE_SECONDS": "2",
     "LUMI_BELL_SECONDS": "1",
@@ -63,6 +64,7 @@ class House:
         self.database, self.broker = database, broker
         self.environment = self.make_environment(settings)
         self.lock = threading.Lock()
+        self.began: dict[str, int] = {}  # where in its log each process began
         self.nursery: subprocess.Popen[str] | None = None
         self.vendor: subprocess.Popen[bytes] | None = None
 
@@ -168,6 +170,7 @@ class House:
 
     def start(self, name: str, *, fresh: bool = False, **environment: str) -> None:
         """Start one: "serve", "web", "beat", "worker-N"."""
+        self.began[name] = self.log(name).stat().st_size if self.log(name).exists() else 0
         order = {"do": "start", "name": name, "arguments": self.command(name), "log": str(self.log(name))}
         self.order(**order, environment=environment, fresh=fresh)
 
@@ -214,6 +217,21 @@ class House:
             return requests.get(f"{self.url}/health", timeout=5).ok
         except requests.RequestException:
             return False
+
+    def wait_until_ready(self, name: str) -> None:
+        """Until a process is at work: before that, SIGTERM ends it as it ends any interpreter, and not with 0."""
+        if name in ("serve", "web"):
+            self.wait_for_web()
+            return
+        word = READY[name.partition("-")[0]]
+        self.until(lambda: word in self.said(name) or not self.runs(name), START_SECONDS, f"{name} is ready")
+        assert self.runs(name), f"{name} ended with {self.code(name)}\n{self.logs()}"
+
+    def said(self, name: str) -> str:
+        """What a process has written since it was started."""
+        with self.log(name).open(encoding="utf-8", errors="replace") as log:
+            log.seek(self.began.get(name, 0))
+            return log.read()
 
     def wait_for_web(self) -> None:
         """Until HTTP answers."""

@@ -34,7 +34,8 @@ def names(house: House) -> tuple[str, ...]:
 def test_a_rolling_restart_under_load(house: House) -> None:
     for name in names(house):
         house.start(name, fresh=True)
-    house.wait_for_web()
+    for name in names(house):
+        house.wait_until_ready(name)
     customer = Customer(house.url)
     for _ in range(ROUNDS):
         load(customer)
@@ -63,7 +64,7 @@ def restart(house: House, name: str) -> None:
     assert house.code(name) == 0, house.logs()
     print(f"{name} ended in {time.monotonic() - began:.1f} s")
     house.start(name, fresh=True)
-    house.wait_for_web()
+    house.wait_until_ready(name)
 
 
 def judge(house: House, customer: Customer) -> None:

@@ -1,7 +1,7 @@
 # The one door for commands. `make` alone tells what there is.
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
-.PHONY: help run demo superuser test chaos bench-polling chaos-limits lint format check messages schema clean venv venv-dev
+.PHONY: help run demo superuser test fuzz live chaos bench-polling chaos-limits lint audit format check messages schema clean venv venv-dev
 
 # The first of these that is really there (a name on the PATH may be an empty shim), is 3.11+ and can make a virtual
 # environment; else the first that is 3.11+. `make PYTHON=/path/to/python3 ...` overrules it.
@@ -40,6 +40,12 @@ test: venv-dev ## the whole suite, on SQLite and on real MariaDB + Redis; ARGS="
 chaos: venv-dev ## SEED= REQUESTS=200 KILLS=500: kill everything while it is used, then read the books; a seed replays
 	@exec $(PY) -m tests.chaos.chaos $(if $(SEED),--seed $(SEED)) --requests $(REQUESTS) --kills $(KILLS) $(ARGS)
 
+fuzz: venv-dev ## ARGS="--examples 500 --seed 7": strangers' data over the whole contract, on real processes
+	@exec $(PY) -m tests.fuzz.fuzz $(ARGS)
+
+live: venv-dev ## the providers' contract at the real vendors, with your keys: it spends money
+	@LUMI_LIVE=1 exec $(PY) -m pytest tests/live -rs -s $(ARGS)
+
 bench-polling: venv-dev ## ARGS="--jobs 5000 --seconds 60": 3D jobs in flight on one worker process, on both databases
 	@exec $(PY) -m tests.chaos.bench_polling $(ARGS)
 
@@ -50,15 +56,19 @@ lint: venv-dev ## ruff, and its format
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 
+audit: venv-dev ## known holes in what Lumi stands on; asks the advisory database, so it needs the internet
+	@$(PY) -m pip install -q pip-audit==2.10.1 && exec $(PY) -m pip_audit -r requirements.txt --no-deps --disable-pip
+
 format: venv-dev ## put the code in ruff's format
 	@$(PY) -m ruff check --fix --exit-zero .
 	@$(PY) -m ruff format .
 
-check: lint ## lint, types, arrows between rooms, migrations, production settings
+check: lint ## lint, types, arrows between rooms, holes, migrations, production settings
 	@$(PY) -m mypy
+	@.venv/bin/bandit -q -c pyproject.toml -r $(ROOMS) scripts
 	@.venv/bin/lint-imports
 	@$(MANAGE) makemigrations --check --dry-run
-	@LUMI_SECRET_KEY=$$($(PY) -c 'import secrets; print(secrets.token_urlsafe(64))') LUMI_HTTPS=true \
+	@LUMI_SECRET_KEY=$$($(PY) -c 'import secrets; print(secrets.token_urlsafe(64))') LUMI_HTTPS=true LUMI_ADMIN_TOTP=true \
 	 LUMI_ALLOWED_HOSTS=lumi.example.com EMAIL_URL=smtp://user:password@mail.example.com:587 $(MANAGE) check --deploy --fail-level WARNING
 
 messages: venv-dev ## collect the sentences to translate, and compile the catalogues

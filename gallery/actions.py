@@ -1,8 +1,8 @@
 """What can be done with models: each verb is guarded, and one transaction."""
 
-from collections.abc import Sequence
-from pathlib import PurePath
-from typing import Any, NamedTuple
+from contextlib import suppress
+from pathlib import Path, PurePath
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
@@ -13,13 +13,13 @@ from django.utils.module_loading import import_string
 from django.utils.text import get_valid_filename
 from django.utils.translation import gettext_lazy as _
 
-from gallery import meshes
-from gallery.models import MODEL_FORMATS, Model, Moderation, Source, StoredFile, Visibility
+from gallery.inspection import inspect
+from gallery.models import Model, Source, StoredFile
 from gallery.names import name_from_file
-from lumi import files
+from lumi import files, wavefront
 from lumi.accounts.models import User
 from lumi.again import again_after_deadlock
-from lumi.errors import Conflict, Forbidden, Invalid, InvalidState, NotFound, TooLarge
+from lumi.errors import Conflict, Forbidden, InvalidState, NotFound, TooLarge
 
 Person = User | AnonymousUser
 MAX_STEM = 60  # characters of a file's name: 180 bytes in Chinese, and file systems take 255
@@ -35,15 +35,6 @@ class NotYours(Forbidden):
     """Everybody may look at it, only its owner may change it."""
 
     message = _("Only the owner of this model can do this.")
-
-
-class Download(NamedTuple):
-    """A file to take home: where it lies, what it is called."""
-
-    key: str
-    file_name: str
-    size: int
-    format: str
 
 
 # --- Who may ----------------------------------------------------------------------------------------------------------
@@ -116,28 +107,6 @@ def edit(*, user: User, model_id: str, name: str | None = None, description: str
     return change(model, **{field: value for field, value in given.items() if value is not None})
 
 
-@again_after_deadlock
-@transaction.atomic
-def publish(*, user: User, model_id: str) -> Model:
-    """Show it to everybody, as of now; a public one stays as it is. Raises NotFinished."""
-    model = get_own(user=user, model_id=model_id)
-    if not model.is_finished:
-        raise NotFinished
-    if model.visibility == Visibility.PUBLIC:
-        return model
-    return change(model, visibility=Visibility.PUBLIC, published_at=timezone.now())
-
-
-@again_after_deadlock
-@transaction.atomic
-def unpublish(*, user: User, model_id: str) -> Model:
-    """Show it to nobody else; a private one stays as it is."""
-    model = get_own(user=user, model_id=model_id)
-    if model.visibility == Visibility.PRIVATE:
-        return model
-    return change(model, visibility=Visibility.PRIVATE, published_at=None)
-
-
 def change(model: Model, **fields: Any) -> Model:
     """Write these fields and `updated_at`; nothing for no fields."""
     for field, value in fields.items():
@@ -157,6 +126,7 @@ def remove(*, user: User, model_id: str) -> None:
     erase(model_id=model_id)
 
 
+@again_after_deadlock
 @transaction.atomic
 def erase(*, model_id: str) -> None:
     """Rows and files go, whoever asks. Raises NotFound.
@@ -173,6 +143,18 @@ def erase(*, model_id: str) -> None:
     files.doom(keys)
 
 
+def leave_or_erase_all(owner: User, *, keep_public: bool) -> None:
+    """A person goes (the accounts' slot): what they had goes too, except what is in the gallery, if that is to stay.
+
+    What staff have hidden is in nobody's eyes, so it goes.
+    """
+    if keep_public:
+        Model.objects.in_gallery().owned_by(owner).update(owner=User.objects.tombstone())
+    for model_id in Model.objects.owned_by(owner).values_list("pk", flat=True):
+        with suppress(NotFound):  # somebody else was faster
+            erase(model_id=model_id)
+
+
 # --- What everybody does ----------------------------------------------------------------------------------------------
 def view(*, user: Person, model_id: str) -> Model:
     """Look at it. Counts, unless the owner looks. Raises NotFound."""
@@ -181,27 +163,6 @@ def view(*, user: Person, model_id: str) -> Model:
         Model.objects.count_one_more(model_id, "view_count")
         model.view_count += 1
     return model
-
-
-def download(*, user: Person, model_id: str, format: str | None = None) -> Download:
-    """The file of a format, or the main one. Counts. Raises NotFound, NotFinished, Invalid."""
-    model = get_visible(user=user, model_id=model_id)
-    if not model.is_finished:
-        raise NotFinished
-    file = model.main_file if format is None else file_of_format(model, format)
-    if file is None:  # a finished model without a main file cannot be made by any verb above
-        raise NotFound
-    Model.objects.count_one_more(model_id, "download_count")
-    return Download(file["key"], PurePath(file["key"]).name, file["size"], file["role"].upper())
-
-
-def file_of_format(model: Model, format: str) -> StoredFile:
-    """The file of that format, in upper or lower case. Raises Invalid, naming the formats there are."""
-    if format.lower() in MODEL_FORMATS and (file := model.file(format)):
-        return file
-    there = ", ".join(known.upper() for known in MODEL_FORMATS if model.file(known))
-    message = _("This model is not available in that format. There is: %(formats)s.") % {"formats": there}
-    raise Invalid(message, details={"format": [message]})
 
 
 def upload(*, owner: User, file: UploadedFile, name: str = "") -> Model:
@@ -214,41 +175,49 @@ def upload(*, owner: User, file: UploadedFile, name: str = "") -> Model:
     stored = store_checked(owner, file)
     own_name = name or name_from_file(file.name or "") or str(_("My model"))
     with transaction.atomic():
-        files.own([stored["key"]])
+        files.own(part["key"] for part in stored)
         return create_uploaded(owner, own_name, stored)
 
 
-def store_checked(owner: User, file: UploadedFile) -> StoredFile:
-    """Store the file if it is a model. Raises Invalid."""
-    with files.workspace() as folder:
-        path = folder / "upload"
+def store_checked(owner: User, file: UploadedFile) -> list[StoredFile]:
+    """Store the file, or the files of a ZIP, if that is a model. Raises Invalid."""
+    with files.workspace() as workspace:
+        path, unpacked = workspace / "upload", workspace / "unpacked"
+        unpacked.mkdir()
         with path.open("wb") as copy:
             copy.writelines(file.chunks())
-        format = meshes.check(path)
-        key = f"{files.new_folder('models', owner.pk)}/{file_name(file.name or '', format)}"
-        return {"role": format, "key": key, "size": files.save(path, key)}
+        parts = inspect(path, unpacked)
+        folder, stem = files.new_folder("models", owner.pk), stem_of(file.name or "")
+        names = {role: f"{stem}.{ending(role, part)}" for role, part in parts.items()}
+        wavefront.let_find(parts, names)
+        return [stored_part(role, parts[role], f"{folder}/{name}") for role, name in names.items()]
 
 
-def file_name(given: str, format: str) -> str:
-    """A file name that any storage takes, with the ending that its content deserves."""
+def stored_part(role: str, path: Path, key: str) -> StoredFile:
+    """One file in Lumi's storage."""
+    return {"role": role, "key": key, "size": files.save(path, key)}
+
+
+def stem_of(given: str) -> str:
+    """A file name's stem that any storage takes."""
     stem = PurePath(given).stem[:MAX_STEM].strip(". ")
-    return f"{get_valid_filename(stem) if stem else 'model'}.{format}"
+    return get_valid_filename(stem) if stem else "model"
 
 
-def create_uploaded(owner: User, name: str, file: StoredFile) -> Model:
-    """The row of an uploaded model."""
+def ending(role: str, path: Path) -> str:
+    """The ending that a file's content deserves."""
+    return path.suffix.lower().lstrip(".") if role == "texture" else role
+
+
+def create_uploaded(owner: User, name: str, parts: list[StoredFile]) -> Model:
+    """The row of an uploaded model; the first part is the model itself."""
+    file = parts[0]
     return Model.objects.create(
         owner=owner,
         name=name,
         source=Source.USER_UPLOADED,
-        files=[file],
+        files=parts,
         format=file["role"].upper(),
         size=file["size"],
         completed_at=timezone.now(),
     )
-
-
-# --- What staff do ----------------------------------------------------------------------------------------------------
-def moderate(*, model_ids: Sequence[str], moderation: Moderation) -> int:
-    """Hide models from everybody but their owners, or show them again; how many there were."""
-    return Model.objects.filter(pk__in=model_ids).update(moderation=moderation)

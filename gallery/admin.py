@@ -10,7 +10,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from gallery import actions
+from gallery import actions, sharing
 from gallery.facts import facts_of
 from gallery.models import Model, Moderation
 from lumi import files
@@ -91,7 +91,7 @@ class ModelAdmin(admin.ModelAdmin):
     def moderate(self, request: HttpRequest, queryset: QuerySet[Model], moderation: Moderation) -> None:
         """Do it, write down who did it, say so."""
         chosen = list(queryset)
-        count = actions.moderate(model_ids=[model.pk for model in chosen], moderation=moderation)
+        count = sharing.moderate(model_ids=[model.pk for model in chosen], moderation=moderation)
         LogEntry.objects.log_actions(str(request.user.pk), chosen, CHANGE, moderation.value)
         sentence = ngettext("%(count)d model: %(state)s.", "%(count)d models: %(state)s.", count)
         self.message_user(request, sentence % {"count": count, "state": moderation.label}, messages.SUCCESS)

@@ -1,13 +1,14 @@
 """What the gallery knows about people's models, and what rooms above it know about them."""
 
-from collections.abc import Sequence
-from typing import TypedDict
+from collections.abc import Iterator, Sequence
+from typing import Any, TypedDict
 
 from django.conf import settings
 from django.db.models import Sum
 from django.utils.module_loading import import_string
 
 from gallery.models import Model
+from lumi.accounts.exports import Record, each, path_for
 from lumi.accounts.models import User
 
 
@@ -49,3 +50,30 @@ def count_public_models(user: User) -> int:
 def count_received_likes(user: User) -> int:
     """How many likes a person's models have in all."""
     return Model.objects.owned_by(user).aggregate(likes=Sum("like_count", default=0))["likes"]
+
+
+def export(user: User) -> Iterator[Record]:
+    """All models of a person, with their files (the accounts' slot)."""
+    for model in each(Model.objects.owned_by(user)):
+        own = {path_for(f"models/{model.pk}", file["key"]): file["key"] for file in model.files}
+        yield Record(exported(model) | {"files": list(own)}, own)
+
+
+def exported(model: Model) -> dict[str, Any]:
+    """What a model's row knows."""
+    return {
+        "id": model.pk,
+        "source": model.source,
+        "name": model.name,
+        "description": model.description,
+        "format": model.format,
+        "visibility": model.visibility,
+        "publishedAt": model.published_at,
+        "viewCount": model.view_count,
+        "likeCount": model.like_count,
+        "favoriteCount": model.favorite_count,
+        "downloadCount": model.download_count,
+        "createdAt": model.created_at,
+        "completedAt": model.completed_at,
+        "failedAt": model.failed_at,
+    }

@@ -1,10 +1,14 @@
 """Is this file a model? Decided by its content, and bounded before anything large is built from it.
 
-Each check reads no more than the file says it holds, and refuses what would become more than MAX_FACES triangles.
+Each check reads no more than the file says it holds, and refuses what would become more than MAX_FACES triangles. For
+strangers' files this runs as a program in a sandbox (`gallery.inspection`): `python -m gallery.meshes FILE FOLDER`
+prints what the model consists of as JSON, {"parts": {role: path}}, or {"refused": "broken" | "detailed"}.
 """
 
 import json
 import re
+import sys
+import warnings
 import zipfile
 from collections.abc import Callable
 from io import BytesIO
@@ -14,9 +18,10 @@ from xml.parsers import expat
 
 import numpy as np
 import trimesh
-from django.utils.translation import gettext_lazy as _
+from PIL import Image
 
-from lumi.errors import Invalid
+from lumi import wavefront
+from lumi.archives import BadArchive, unpack
 
 MAX_FACES = 1_000_000
 MAX_NODES = 10_000
@@ -27,16 +32,61 @@ OBJ_SHAPE = re.compile(rb"^[ \t]*([vf][ \t][^\r\n]*)", re.MULTILINE)
 OBJ_TEXTURE_AND_NORMAL = re.compile(rb"/[^\s]*")
 
 
-class NotAModel(Invalid):
+class NotAModel(Exception):
     """The file is none of the formats that Lumi takes, or is broken."""
 
-    message = _("This file could not be read as a 3D model. Please upload a GLB, STL, OBJ or 3MF file.")
+    word = "broken"
 
 
-class TooManyFaces(Invalid):
+class TooManyFaces(Exception):
     """It would take more memory than one upload may have."""
 
-    message = _("This model is too detailed. Please simplify it and try again.")
+    word = "detailed"
+
+
+REFUSED = (NotAModel, TooManyFaces)
+
+
+def parts_of(path: Path, folder: Path) -> dict[str, Path]:
+    """What the model at `path` consists of, by role: itself ("glb", "stl", "obj" or "3mf"), or the files of a ZIP with
+    an OBJ, which are unpacked into the empty `folder` ("obj", "mtl", "texture"). Raises NotAModel and TooManyFaces."""
+    if not is_obj_zip(path):
+        return {check(path): path}
+    try:
+        parts = wavefront.parts_among({file.name: file for file in unpack_parts(path, folder)})
+    except BadArchive as error:
+        raise NotAModel from error
+    if "obj" not in parts or check(parts["obj"]) != "obj":
+        raise NotAModel
+    if "texture" in parts and not is_picture(parts["texture"]):
+        raise NotAModel
+    return parts
+
+
+def is_obj_zip(path: Path) -> bool:
+    """Whether it is a ZIP that says it holds an OBJ; a 3MF holds none."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.lower().endswith(".obj") for name in archive.namelist())
+    except (zipfile.BadZipFile, OSError, ValueError):
+        return False
+
+
+def unpack_parts(path: Path, folder: Path) -> list[Path]:
+    """An OBJ and what it may refer to. Raises BadArchive."""
+    return unpack(path, folder, suffixes=wavefront.PARTS, most_bytes=MAX_UNPACKED_BYTES)
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a texture decodes, and is no bomb."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # a bomb is a warning, up to a size
+        try:
+            with Image.open(path, formats=["PNG", "JPEG", "WEBP"]) as picture:
+                picture.load()
+        except Exception:  # noqa: BLE001  a decoder that meets nonsense may raise anything
+            return False
+    return True
 
 
 def check(path: Path) -> str:
@@ -44,7 +94,7 @@ def check(path: Path) -> str:
     format = format_of(path)
     try:
         faces = READERS[format](path)
-    except Invalid:
+    except REFUSED:
         raise
     except Exception as error:  # a parser that meets nonsense may raise anything
         raise NotAModel from error
@@ -123,7 +173,8 @@ def read_glb(path: Path) -> int:
 
 
 def bounded_glb(contents: dict[str, Any]) -> None:
-    """Accessors may be larger than the file and meshes may share them: count what would be built. Raises Invalid."""
+    """Accessors may be larger than the file and meshes may share them: count what would be built. Raises
+    TooManyFaces."""
     counts = [accessor["count"] for accessor in contents["accessors"]]
     primitives = [primitive for mesh in contents["meshes"] for primitive in mesh["primitives"]]
     corners = sum(counts[accessor] for primitive in primitives for accessor in accessors_of(primitive))
@@ -197,3 +248,17 @@ class ThreeMfReader:
 
 
 READERS: dict[str, Callable[[Path], int]] = {"stl": read_stl, "obj": read_obj, "glb": read_glb, "3mf": read_3mf}
+
+
+def main() -> None:
+    """`python -m gallery.meshes FILE FOLDER`."""
+    try:
+        parts = parts_of(Path(sys.argv[1]), Path(sys.argv[2]))
+        answer: dict[str, Any] = {"parts": {role: str(path) for role, path in parts.items()}}
+    except REFUSED as error:
+        answer = {"refused": error.word}
+    sys.stdout.write(json.dumps(answer))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,16 +1,22 @@
 """The staff's view: it reads; its actions call the same doors as the API."""
 
+from datetime import UTC, datetime, time, timedelta
 from typing import Any, ClassVar
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin, messages
-from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.core.exceptions import PermissionDenied
+from django.db.models import OuterRef, QuerySet, Subquery
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
+from django.template.response import TemplateResponse
+from django.urls import path, reverse
 from django.utils.formats import localize
 from django.utils.html import format_html, format_html_join
+from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
 
-from generation import operators, pipeline
+from generation import operators, pipeline, spending
 from generation.models import (
     Breaker,
     GeneratedImage,
@@ -24,10 +30,12 @@ from generation.models import (
     QueuePause,
 )
 from lumi import files
+from lumi.accounts.models import User
 from lumi.admin import ReadOnly, staff
 from lumi.process import acting_as
 
 MOST_LINES = 200  # of history on a page
+MOST_PEOPLE = 50  # on the page of costs
 
 
 class ImageInline(admin.TabularInline):
@@ -68,6 +76,17 @@ class RequestAdmin(ReadOnly):
     search_fields = ("id", "prompt", "owner__email")
     date_hierarchy = "created_at"
     inlines = (ImageInline,)
+    readonly_fields = ("calls", "cost")
+
+    @admin.display(description=_("questions to the LLM, newest first"))
+    def calls(self, request: GenerationRequest) -> str:
+        """Those for its designs; others are on the pages of its jobs."""
+        return lines_of(ProviderCall.objects.filter(job_id=request.pk))
+
+    @admin.display(description=_("cost"))
+    def cost(self, request: GenerationRequest) -> str:
+        """Of the designs and of all jobs."""
+        return money(spending.total(operators.calls_for(request)))
 
     @admin.display(description=_("phase"))
     def shown_phase(self, request: GenerationRequest) -> str:
@@ -91,6 +110,20 @@ def table(rows: Any) -> str:
     return format_html("<table>{}</table>", format_html_join("", "{}", ((line,) for line in lines))) if lines else "–"
 
 
+def money(cost: Any) -> str:
+    """In the settings' currency."""
+    return f"{cost:.4f} {settings.CURRENCY}"
+
+
+def lines_of(calls: "QuerySet[ProviderCall]") -> str:
+    """A line for each call, newest first."""
+    return table(
+        (localize(one.sent_at), one.reference, one.provider, one.product, one.outcome or "…", one.provider_job_id,
+         money(one.cost))
+        for one in calls.order_by("-pk")[:MOST_LINES]
+    )  # fmt: skip
+
+
 def said(detail: dict[str, Any]) -> str:
     """What a line of history says besides its word."""
     return ", ".join(f"{name}: {value}" for name, value in detail.items())
@@ -106,7 +139,7 @@ class JobAdmin(ReadOnly):
     list_filter = ("status", "stage", "provider", "error_code", "created_at")
     search_fields: ClassVar[Any] = ("id", "provider_job_id")
     actions = ("requeue",)
-    readonly_fields = ("history", "calls")
+    readonly_fields = ("history", "calls", "cost")
 
     @admin.display(description=_("history, newest first"))
     def history(self, job: Job) -> str:
@@ -117,11 +150,12 @@ class JobAdmin(ReadOnly):
     @admin.display(description=_("calls to the provider, newest first"))
     def calls(self, job: Job) -> str:
         """What was sent and what was answered."""
-        calls = ProviderCall.objects.filter(job_id=job.pk).order_by("-pk")[:MOST_LINES]
-        return table(
-            (localize(one.sent_at), one.reference, one.provider, one.outcome or "…", one.provider_job_id)
-            for one in calls
-        )
+        return lines_of(operators.calls_of(job))
+
+    @admin.display(description=_("cost"))
+    def cost(self, job: Job) -> str:
+        """The sum of its calls."""
+        return money(spending.total(operators.calls_of(job)))
 
     @admin.action(description=_("Try the selected failed jobs again (this may cost money)"), permissions=["requeue"])
     def requeue(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:
@@ -176,12 +210,99 @@ class EventAdmin(ReadOnly):
 
 @admin.register(ProviderCall)
 class CallAdmin(ReadOnly):
-    """The journal of paid calls, newest first; found by job, or by the provider's own id."""
+    """The journal of paid calls, newest first; found by job, by owner's address, or by the provider's own id."""
 
-    list_display = ("reference", "kind", "provider", "sent_at", "answered_at", "outcome", "provider_job_id")
+    list_display = (
+        "reference", "kind", "provider", "product", "owner", "sent_at", "answered_at", "outcome", "cost",
+        "provider_job_id",
+    )  # fmt: skip
     list_filter = ("outcome", "kind", "provider", "sent_at")
     search_fields = ("=job_id", "=reference", "=provider_job_id")
+    search_help_text = _("a job, a reference, the provider's id, or an e-mail address")
     ordering = ("-pk",)
+
+    def get_queryset(self, request: HttpRequest) -> "QuerySet[ProviderCall]":
+        """With the owners' addresses: people may be gone, so that there is no relation."""
+        address = User.objects.filter(pk=OuterRef("owner_id")).values("email")[:1]
+        return super().get_queryset(request).annotate(address=Subquery(address))
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        """By e-mail address, if it is one."""
+        if "@" in search_term:
+            people = User.objects.filter(email__iexact=search_term.strip())
+            return queryset.filter(owner_id__in=list(people.values_list("pk", flat=True))), False
+        return super().get_search_results(request, queryset, search_term)
+
+    @admin.display(description=_("owner"), ordering="owner_id")
+    def owner(self, call: Any) -> str:
+        """The address, or what is left of somebody who is gone."""
+        return call.address or call.owner_id or "–"
+
+    def get_urls(self) -> list[Any]:
+        """With the page of costs."""
+        costs = path("costs/", self.admin_site.admin_view(self.costs), name="generation_providercall_costs")
+        return [costs, *super().get_urls()]
+
+    def costs(self, request: HttpRequest) -> HttpResponse:
+        """What a month has cost, by provider, person and day."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        try:
+            month = spending.Month.read(request.GET["month"]) if "month" in request.GET else spending.this_month()
+        except ValueError:
+            return HttpResponseBadRequest()
+        page = {**self.admin_site.each_context(request), "opts": self.opts, "title": _("Costs"), **costs_of(month)}
+        return TemplateResponse(request, "admin/generation/providercall/costs.html", page)
+
+
+def costs_of(month: spending.Month) -> dict[str, Any]:
+    """What the page of costs shows."""
+    providers, people, days = (operators.costs(by, month) for by in ("provider", "person", "day"))
+    return {
+        "month": month,
+        "months": sorted({*spending.months(), month}, reverse=True),
+        "currency": settings.CURRENCY,
+        "words": {"month": _("month"), "show": _("Show"), "calls": _("calls"), "cost": _("cost")},
+        "total": cost_row("", providers, month),
+        "tables": [
+            bars(_("by provider"), [provider_row(fact, month) for fact in providers["provider"]]),
+            bars(
+                _("by person, the dearest first"), [person_row(fact, month) for fact in people["person"][:MOST_PEOPLE]]
+            ),
+            bars(_("by day (UTC)"), [day_row(fact, month) for fact in days["day"]]),
+        ],
+    }
+
+
+def cost_row(name: Any, fact: dict[str, Any], month: spending.Month, **where: Any) -> dict[str, Any]:
+    """A line of a table, and where its calls are listed."""
+    where = {"sent_at__gte": month.begins.isoformat(), "sent_at__lt": month.ends.isoformat()} | where
+    link = f"{reverse('admin:generation_providercall_changelist')}?{urlencode(where)}"
+    return {"name": name, "calls": fact["calls"], "cost": f"{fact['cost']:.4f}", "link": link, "note": ""}
+
+
+def provider_row(fact: dict[str, Any], month: spending.Month) -> dict[str, Any]:
+    """With how much of its budget is used."""
+    row = cost_row(fact["provider"], fact, month, provider__exact=fact["provider"])
+    return row if fact["budget"] is None else row | {"note": f"{fact['usedPercent']} % / {fact['budget']:.2f}"}
+
+
+def person_row(fact: dict[str, Any], month: spending.Month) -> dict[str, Any]:
+    """By address, or by the id of somebody who is gone."""
+    return cost_row(fact["person"] or fact["id"] or "–", fact, month, owner_id__exact=fact["id"])
+
+
+def day_row(fact: dict[str, Any], month: spending.Month) -> dict[str, Any]:
+    """One day."""
+    begins = datetime.combine(fact["day"], time(), UTC)
+    ends = begins + timedelta(days=1)
+    return cost_row(fact["day"], fact, month, sent_at__gte=begins.isoformat(), sent_at__lt=ends.isoformat())
+
+
+def bars(title: Any, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """A table whose bars are shares of its dearest line."""
+    most = max((float(row["cost"]) for row in rows), default=0.0) or 1.0
+    return {"title": title, "rows": [row | {"share": round(float(row["cost"]) / most * 100)} for row in rows]}
 
 
 class PauseForm(forms.ModelForm):

@@ -15,7 +15,9 @@ from lumi import clock
 from lumi.again import again_after_deadlock
 from providers.base import Fault, ProviderError
 
+SUBMIT, POLL = "submit", "poll"
 OUTAGE = frozenset({Fault.UNAVAILABLE, Fault.NETWORK, Fault.BAD_ANSWER})
+ACCOUNT = frozenset({Fault.AUTHENTICATION, Fault.QUOTA_EXHAUSTED})  # the same for all orders until somebody mends it
 WINDOW = 60.0
 PROBE_SECONDS = 90.0  # a probe whose worker died counts no longer
 
@@ -38,17 +40,23 @@ def closed_until(kind: str, provider: str, operation: str, now: datetime) -> dat
     return now + timedelta(seconds=5)
 
 
+def is_due(breaker: Breaker, now: datetime) -> bool:
+    """Its pause is over, and nobody is probing."""
+    is_probed = breaker.probing_until is not None and breaker.probing_until >= now
+    return breaker.open_until is not None and breaker.open_until <= now and not is_probed
+
+
 @again_after_deadlock
-def failed(kind: str, provider: str, operation: str) -> bool:
-    """Count a failure of the provider's; True when the breaker is open now."""
+def failed(kind: str, provider: str, operation: str, *, at_once: bool = False) -> bool:
+    """Count a failure of the provider's, which may open it `at_once`; True when the breaker is open now."""
     Breaker.objects.get_or_create(kind=kind, provider=provider, operation=operation)  # two of these may deadlock
     with transaction.atomic():
         breaker = Breaker.objects.select_for_update().get(kind=kind, provider=provider, operation=operation)
         now = clock.now()
         late = [moment for moment in breaker.failures if moment > now.timestamp() - WINDOW]
         breaker.failures = [*late, now.timestamp()]
-        was_open = breaker.open_until is not None
-        if was_open or len(breaker.failures) >= settings.GENERATION["breaker_failures"]:
+        trips = at_once or breaker.open_until is not None
+        if trips or len(breaker.failures) >= settings.GENERATION["breaker_failures"]:
             breaker.open_until = now + timedelta(seconds=settings.GENERATION["breaker_pause"])
         breaker.probing_until = None
         breaker.save()

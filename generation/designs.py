@@ -1,16 +1,12 @@
-"""Four designs from one prompt: one question to the LLM, and a strict eye on its answer."""
+"""Four designs from one prompt: the question to an LLM, and a strict eye on its answer."""
 
 import json
-import logging
 import re
 from functools import cache
 from pathlib import Path
 
 from generation.models import IMAGES_PER_REQUEST, MAX_PROMPT
-from providers import registry
-from providers.base import ProviderError
-
-logger = logging.getLogger(__name__)
+from providers.base import Completion, LanguageModel
 
 FENCED = re.compile(r"```(?:json)?\s*(.*?)```", re.DOTALL)
 
@@ -25,10 +21,14 @@ def rules() -> str:
     return (Path(__file__).parent / "prompts" / "designs.md").read_text(encoding="utf-8")
 
 
-def ask(prompt: str) -> list[str]:
-    """Four designs of what the prompt says. Raises ProviderError (no answer) and Unusable (nonsense)."""
-    llm = registry.get("llm", registry.first("llm"))
-    return read(llm.complete(system=rules(), prompt=prompt))
+def ask(llm: LanguageModel, prompt: str) -> Completion:
+    """What an LLM says when it is asked for four designs. Raises ProviderError."""
+    return llm.complete(system=rules(), prompt=prompt)
+
+
+def length(prompt: str) -> int:
+    """The characters of that question: no model counts more tokens."""
+    return len(rules()) + len(prompt)
 
 
 def read(answer: str) -> list[str]:
@@ -47,14 +47,3 @@ def read(answer: str) -> list[str]:
     if len(set(cleaned)) != IMAGES_PER_REQUEST:
         raise Unusable("designs are the same")
     return cleaned
-
-
-def ask_or_none(prompt: str) -> list[str] | None:
-    """Four designs, or None when the LLM failed: a request never fails for that."""
-    try:
-        return ask(prompt)
-    except (ProviderError, Unusable) as error:
-        logger.warning("designs failed: %s", type(error).__name__, extra={"reason": str(error)[:300]})
-    except Exception:
-        logger.exception("designs failed")
-    return None

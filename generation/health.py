@@ -4,7 +4,7 @@ from typing import Any
 
 from django.db import connection
 
-from generation import breakers
+from generation import breakers, spending
 from generation.models import QueuePause
 from lumi.api.fields import timestamp
 
@@ -14,15 +14,18 @@ def finding(detail: list[dict[str, Any]]) -> dict[str, Any]:
     return {"status": "degraded" if detail else "ok", "detail": detail}
 
 
-def probe_breakers() -> dict[str, Any]:
-    """Providers that are left alone for a while, because they did not answer."""
+def probe_providers() -> dict[str, Any]:
+    """Providers that are left alone for a while, because they did not answer; and budgets that are used up, or nearly.
+    Not in money: this page is for everybody."""
     try:
-        found = breakers.open_ones()
+        tripped, budgets = breakers.open_ones(), spending.budgets().values()
     finally:
         connection.close()  # the probe's thread ends; so must its connection
     return finding([
         {"kind": one.kind, "provider": one.provider, "operation": one.operation, "openUntil": timestamp(one.open_until)}
-        for one in found
+        for one in tripped
+    ] + [
+        {"provider": budget.provider, "budgetUsedPercent": budget.percent} for budget in budgets if budget.is_near
     ])  # fmt: skip
 
 

@@ -9,7 +9,8 @@ import json
 import logging
 import os
 import time
-from datetime import datetime
+from datetime import datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -17,24 +18,30 @@ from django.conf import settings
 from django.db import Error, connection
 from django.utils import timezone
 
-from generation.models import Job, ProviderCall
-from providers.base import Billed, Fault, JobState, ProviderError, RemoteFile, Report
+from generation import spending
+from generation.models import GenerationRequest, Job, ProviderCall
+from providers.base import Billed, Completion, Fault, JobState, LostSubmit, ProviderError, RemoteFile, Report
 
 logger = logging.getLogger(__name__)
 
 WRITE_SECONDS = 20.0  # how long a database that does not answer is tried again before the answer goes to a file
 MOST_CANCEL_TRIES = 10
+LOOK_BACK = timedelta(days=1)  # providers list no older jobs
 ACCEPTED, REFUSED, UNKNOWN = "ACCEPTED", "REFUSED", "UNKNOWN"
 
 
 def sent(job: Job) -> None:
     """About to pay: in the transaction that says so. A free submit that is repeated keeps its line."""
+    product, cost = spending.expected(job.kind, job.provider)
     ProviderCall.objects.update_or_create(
         reference=job.reference,
         defaults={
             "kind": job.kind,
             "job_id": job.pk,
+            "owner_id": job.owner_id,
             "provider": job.provider,
+            "product": product,
+            "cost": cost,
             "outcome": "",
             "answered_at": None,
             "answer": {},
@@ -44,9 +51,44 @@ def sent(job: Job) -> None:
 
 def answered(job: Job, answer: Report | ProviderError) -> None:
     """Write down what the provider said, whatever has become of the job; in a file while the database is away."""
-    fields = as_fields(answer)
-    if not write_patiently(job.reference, fields):
-        spool(job.reference, fields)
+    product, _ = spending.expected(job.kind, job.provider)
+    keep(job.reference, as_fields(answer) | cost_fields(job.provider, product, answer))
+
+
+def settled(job: Job, report: Report) -> None:
+    """A job that was taken has ended at the provider, which names what it has used; or it failed and costs nothing."""
+    call = ProviderCall.objects.filter(reference=job.reference).first()
+    if call and (fields := cost_fields(call.provider, call.product, report)):
+        ProviderCall.objects.filter(pk=call.pk).update(**fields)
+
+
+def asked(request: GenerationRequest, reference: str, provider: str, product: str, cost: Decimal) -> None:
+    """About to ask a language model: in the transaction that says so. Each question has a line of its own."""
+    ProviderCall.objects.create(
+        reference=reference,
+        kind="llm",
+        job_id=request.pk,
+        owner_id=request.owner_id,
+        provider=provider,
+        product=product,
+        cost=cost,
+    )
+
+
+def told(reference: str, provider: str, product: str, answer: Completion | ProviderError) -> None:
+    """Write down what a language model has cost, or why it did not answer; its words are not kept here."""
+    if isinstance(answer, Completion):
+        counted = {"tokensIn": answer.tokens_in, "tokensOut": answer.tokens_out}
+        fields: dict[str, Any] = {"outcome": ACCEPTED, "answer": counted}
+    else:
+        fields = as_fields(answer)
+    keep(reference, fields | cost_fields(provider, product, answer))
+
+
+def keep(reference: str, fields: dict[str, Any]) -> None:
+    """In the database, or in a file until it is back."""
+    if not write_patiently(reference, fields):
+        spool(reference, fields)
 
 
 def write_patiently(reference: str, fields: dict[str, Any]) -> bool:
@@ -82,6 +124,12 @@ def as_fields(answer: Report | ProviderError) -> dict[str, Any]:
     return {"outcome": ACCEPTED, "provider_job_id": answer.ref[:255], "answer": said}
 
 
+def cost_fields(provider: str, product: str, answer: Report | Completion | ProviderError) -> dict[str, str]:
+    """The column that an answer corrects, if it does; as text, which a file can hold."""
+    cost = spending.cost_by(provider, product, answer)
+    return {} if cost is None else {"cost": str(cost)}
+
+
 def error_as_json(error: ProviderError) -> dict[str, Any]:
     """An error, to be written down."""
     return {
@@ -106,6 +154,15 @@ def sent_at(job: Job) -> datetime:
     return ProviderCall.objects.values_list("sent_at", flat=True).get(reference=job.reference)
 
 
+def lost(job: Job) -> LostSubmit:
+    """What a provider is to look for: this attempt, and not what is accounted for by others since it was sent."""
+    since = sent_at(job)
+    others = ProviderCall.objects.filter(kind=job.kind, provider=job.provider, sent_at__gte=since - LOOK_BACK)
+    known = others.exclude(reference=job.reference).exclude(provider_job_id="")
+    ids = frozenset(known.values_list("provider_job_id", flat=True))
+    return LostSubmit(reference=job.reference, prompt=job.words, sent_at=since, known=ids)
+
+
 def is_unknown(job: Job) -> bool:
     """Whether the last order went out and nobody knows what the provider said."""
     return ProviderCall.objects.filter(reference=job.reference, outcome__in=["", UNKNOWN]).exists()
@@ -126,6 +183,14 @@ def answer_to(job: Job) -> Report | ProviderError | None:
         files=tuple(RemoteFile(role=file["role"], url=file["url"]) for file in said["files"]),
         error=error_from_json(said["error"]) if said["error"] else None,
     )
+
+
+def forget_results(job: Job) -> None:
+    """The job has its files: where the provider keeps them is of no use any more."""
+    call = ProviderCall.objects.filter(reference=job.reference).first()
+    if call and call.answer.get("files"):
+        call.answer = call.answer | {"files": []}
+        call.save(update_fields=["answer"])
 
 
 def known_among(references: list[str]) -> set[str]:

@@ -2,15 +2,12 @@
 does to the image, the model and the request. All that write here are called inside a transaction that holds the
 request's row, so that two images which finish at one moment see each other."""
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, Protocol
 
 from django.conf import settings
-from django.core.files.storage import default_storage
 from django.db import transaction
 from django.utils import timezone
 from django.utils.text import slugify
@@ -18,8 +15,8 @@ from django.utils.text import slugify
 from gallery import actions as gallery
 from gallery.models import StoredFile
 from generation.models import GeneratedImage, GenerationRequest, ImageGenerationJob, ModelGenerationJob, Stale
-from generation.states import ImageStatus, RequestStatus
-from lumi import clock, files
+from generation.states import ImageStatus, RequestStatus, Stage
+from lumi import clock, files, wavefront
 from providers.base import Billed, Fault, FileRole, ImageOrder, ModelOrder, ProviderError, ResultFile
 
 EXTENSIONS = {FileRole.MTL: "mtl", FileRole.TEXTURE: "png", FileRole.PREVIEW: "png"}
@@ -30,6 +27,10 @@ class Kind(Protocol):
 
     def order(self, job: Any) -> Any:
         """What is handed to the provider. Raises ProviderError when it cannot be put together."""
+        ...
+
+    def alike(self, job: Any, provider: Any) -> tuple[list[Any], int]:
+        """Waiting jobs that the provider could do with this one in one order, locked; and how many of them at most."""
         ...
 
     def keep(self, job: Any, results: list[ResultFile]) -> list[StoredFile]:
@@ -64,7 +65,17 @@ class ImageKind:
 
     def order(self, job: ImageGenerationJob) -> ImageOrder:
         """The prompt that the designs wrote for this picture."""
-        return ImageOrder(reference=job.reference, prompt=job.image.prompt, variant=job.image.index)
+        return ImageOrder(reference=job.reference, prompt=job.words, variant=job.image.index)
+
+    def alike(self, job: ImageGenerationJob, provider: Any) -> tuple[list[ImageGenerationJob], int]:
+        """Pictures of the same request and words; not one whose worker was lost. All four are locked, by their ids and
+        in their order, as a heartbeat does: other workers may be taking them up at this moment."""
+        if provider.batch < 2:
+            return [], 0
+        ids = list(ImageGenerationJob.objects.of_request(job.request_id).values_list("pk", flat=True))
+        four = ImageGenerationJob.objects.with_context().filter(pk__in=ids).order_by("pk").select_for_update()
+        waiting = [each for each in four if each.stage == Stage.WAITING and each.next_at and not each.recoveries]
+        return [each for each in waiting if each.pk != job.pk and each.words == job.words], provider.batch - 1
 
     def keep(self, job: ImageGenerationJob, results: list[ResultFile]) -> list[StoredFile]:
         """The picture, under a name of its own."""
@@ -99,17 +110,20 @@ class ModelKind:
         """The chosen picture, and the words it was painted from."""
         image = job.source_image
         try:
-            with default_storage.open(image.key) as file:
-                content = file.read()
+            content = files.read(image.key)
         except FileNotFoundError as error:
             raise ProviderError(Fault.INVALID_INPUT, permanent=True, evidence="the picture's file is gone") from error
         return ModelOrder(
             reference=job.reference,
-            prompt=image.prompt or job.request.prompt,
+            prompt=job.words,
             name=job.model.name,
             image=content,
             image_url=files.url(image.key) or "",
         )
+
+    def alike(self, job: ModelGenerationJob, provider: Any) -> tuple[list[ModelGenerationJob], int]:
+        """A request has one model."""
+        return [], 0
 
     def keep(self, job: ModelGenerationJob, results: list[ResultFile]) -> list[StoredFile]:
         """All files in one folder under the model's name; an OBJ finds its MTL, and the MTL its texture, there."""
@@ -119,8 +133,8 @@ class ModelKind:
             )
         folder, stem = files.new_folder("models", job.model.owner_id), stem_of(job.model.name)
         names = {result.role: name_of(result, stem) for result in results}
-        for result in results:
-            rewrite_references(result, names)
+        paths = {result.role.value: result.path for result in results}
+        wavefront.let_find(paths, {role.value: name for role, name in names.items()})
         return [store(result, f"{folder}/{names[result.role]}") for result in results]
 
     def begin(self, job: ModelGenerationJob, request: GenerationRequest) -> None:
@@ -190,17 +204,3 @@ def name_of(result: ResultFile, stem: str) -> str:
     """`small-cat.obj`, `small-cat.png` (the texture), `small-cat-preview.png`."""
     extension = result.path.suffix.lower().lstrip(".") or EXTENSIONS.get(result.role, result.role.value)
     return f"{stem}-preview.{extension}" if result.role == FileRole.PREVIEW else f"{stem}.{extension}"
-
-
-def rewrite_references(result: ResultFile, names: dict[FileRole, str]) -> None:
-    """Point an OBJ at its MTL, and an MTL at its texture, under their new names."""
-    if result.role == FileRole.OBJ and FileRole.MTL in names:
-        replace_argument(result.path, rb"mtllib", names[FileRole.MTL])
-    if result.role == FileRole.MTL and FileRole.TEXTURE in names:
-        replace_argument(result.path, rb"map_K[ad]", names[FileRole.TEXTURE])
-
-
-def replace_argument(path: Path, keyword: bytes, name: str) -> None:
-    """Replace what follows a keyword at the start of a line."""
-    line = re.compile(rb"^([ \t]*" + keyword + rb"[ \t]+)[^\r\n]*", re.MULTILINE)
-    path.write_bytes(line.sub(lambda match: match[1] + name.encode(), path.read_bytes()))

@@ -26,13 +26,15 @@ class Heartbeat:
         self.thread: threading.Thread | None = None
 
     @contextmanager
-    def holding(self, job: Job) -> Iterator[None]:
-        """Renew the job's lease until the work on it is done."""
-        self.add(job.kind, job.pk)
+    def holding(self, *jobs: Job) -> Iterator[None]:
+        """Renew the jobs' leases until the work on them is done."""
+        for job in jobs:
+            self.add(job.kind, job.pk)
         try:
             yield
         finally:
-            self.drop(job.kind, job.pk)
+            for job in jobs:
+                self.drop(job.kind, job.pk)
 
     def add(self, kind: str, job_id: str) -> None:
         """Take a job in hand."""

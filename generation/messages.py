@@ -3,6 +3,8 @@
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from providers.base import Fault
+
 PROMPT_NOT_OPTIMIZED = "PROMPT_NOT_OPTIMIZED"
 OUTCOME_UNKNOWN = "OUTCOME_UNKNOWN"
 TIMEOUT = "TIMEOUT"
@@ -32,10 +34,24 @@ SENTENCES: dict[str, Promise] = {
     FAILED_BY_OPERATOR: _("Our staff stopped this. You can try again, or start a new request."),
     NOT_STORED: _("This was made, but could not be kept. Please try again: you will not be charged for it again."),
     NOT_PAINTED: _("You brought your own picture, so this one was not painted."),
-    "CONTENT_REFUSED": _(
+    Fault.CONTENT_REFUSED: _(
         "The content was refused by the content check. Please change your prompt and start a new request."
     ),
-    "INVALID_INPUT": _("This prompt or picture could not be used. Please change it and start a new request."),
+    Fault.INVALID_INPUT: _("This prompt or picture could not be used. Please change it and start a new request."),
+    Fault.AUTHENTICATION: _("This cannot be made at the moment, for a reason on our side. Please try again later."),
+    Fault.QUOTA_EXHAUSTED: _("Our allowance for this is used up for now. Please try again later."),
+    Fault.RATE_LIMITED: _("Too much is being made at the moment. Please try again in a few minutes."),
+    Fault.BUSY: _("All places are taken at the moment. Please try again in a few minutes."),
+    Fault.UNAVAILABLE: _("The service that makes this is not available at the moment. Please try again later."),
+    Fault.NETWORK: _("The service that makes this could not be reached. Please try again later."),
+    Fault.BAD_ANSWER: _(
+        "The service that makes this gave a result that cannot be used. Please try again, or start a new request."
+    ),
+    Fault.JOB_LOST: _("The service that makes this has lost your order. Please try again."),
+    Fault.JOB_FAILED: _(
+        "This could not be made. Please try again, or start a new request with other words or another picture."
+    ),
+    Fault.RESULT_GONE: _("This was made, but could no longer be fetched. Please try again."),
 }
 DEFAULT = _("This did not work. Please try again later.")
 

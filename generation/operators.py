@@ -4,26 +4,39 @@ Who is acting is `lumi.process.acting_as`: it is written into the history of eac
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from functools import reduce
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import ObjectDoesNotExist
-from django.db.models import Count, Min, Q
+from django.db.models import Count, Min, Q, QuerySet
 
-from generation import breakers, journal, messages, pipeline, steps, sweeps, tasks
+from generation import breakers, journal, messages, outcomes, pipeline, spending, sweeps, tasks
 from generation.kinds import locked_request
-from generation.models import GenerationRequest, Job, JobEvent, ProviderCall, QueuePause, Stale
+from generation.models import (
+    GenerationRequest,
+    ImageGenerationJob,
+    Job,
+    JobEvent,
+    ModelGenerationJob,
+    ProviderCall,
+    QueuePause,
+    Stale,
+)
 from generation.queue import JOBS, jobs_of, lease_from
 from generation.states import FAILED, JobStatus, Stage
 from lumi import clock, process
 from lumi.again import again_after_deadlock
 from lumi.errors import LumiError
+from providers import registry
 
 IN_HANDS = (Stage.SUBMITTING, Stage.POLLING, Stage.STORING)
 QUEUES = ("design", *JOBS)
+PROVIDERS_OF = {"design": "llm"} | {kind: kind for kind in JOBS}  # by queue
 
 
 class Refused(Exception):
@@ -125,10 +138,11 @@ def request_of(job: Job) -> GenerationRequest:
 
 def full(job: Job) -> dict[str, Any]:
     """All that is known of a job: what people see, what only Lumi sees, what was paid for, and its history."""
+    calls = ProviderCall.objects.filter(job_id__in=[job.pk, job.request_id])  # those to the LLM are the request's
     return {
         "job": brief(job, clock.now()) | inner(job),
         "request": request_facts(request_of(job)),
-        "calls": [call_facts(call) for call in ProviderCall.objects.filter(job_id=job.pk).order_by("id")],
+        "calls": [call_facts(call) for call in calls.order_by("id")],
         "history": [event_facts(event) for event in JobEvent.objects.filter(job_id=job.pk).order_by("id")],
     }
 
@@ -143,6 +157,7 @@ def inner(job: Job) -> dict[str, Any]:
         "results": job.results,
         "priority": job.priority,
         "maxRetries": job.max_retries,
+        "cost": spending.total(calls_of(job)),
         "fence": job.fence,
         "holder": job.holder,
         "recoveries": job.recoveries,
@@ -164,6 +179,7 @@ def request_facts(request: GenerationRequest) -> dict[str, Any]:
         "status": request.status,
         "phase": request.phase,
         "selectedImageIndex": request.selected_image_index,
+        "cost": spending.total(calls_for(request)),
         "errorCode": request.error_code,
         "deadlineAt": request.deadline_at,
         "createdAt": request.created_at,
@@ -175,13 +191,27 @@ def call_facts(call: ProviderCall) -> dict[str, Any]:
     """One paid call."""
     return {
         "reference": call.reference,
+        "kind": call.kind,
         "provider": call.provider,
+        "product": call.product,
+        "cost": call.cost,
         "sentAt": call.sent_at,
         "answeredAt": call.answered_at,
         "outcome": call.outcome,
         "providerJobId": call.provider_job_id,
         "answer": call.answer,
     }
+
+
+def calls_of(job: Job) -> "QuerySet[ProviderCall]":
+    """What was paid for one job."""
+    return ProviderCall.objects.filter(job_id=job.pk)
+
+
+def calls_for(request: GenerationRequest) -> "QuerySet[ProviderCall]":
+    """What was paid for a request: for its designs and for all of its jobs."""
+    jobs = [*ImageGenerationJob.objects.of_request(request.pk), *ModelGenerationJob.objects.of_request(request.pk)]
+    return ProviderCall.objects.filter(job_id__in=[request.pk, *(job.pk for job in jobs)])
 
 
 def event_facts(event: JobEvent) -> dict[str, Any]:
@@ -201,15 +231,22 @@ def queues() -> list[dict[str, Any]]:
     now = clock.now()
     pauses = {pause.kind: pause for pause in QueuePause.objects.all()}
     tripped = breakers.open_ones()
+    near = [budget for budget in spending.budgets().values() if budget.is_near]
     return [
         counts(kind, now)
         | {
             "pausedBy": pauses[kind].paused_by if kind in pauses else "",
             "pausedAt": pauses[kind].paused_at if kind in pauses else None,
-            "breakers": [f"{breaker.provider} {breaker.operation}" for breaker in tripped if breaker.kind == kind],
+            "breakers": [f"{one.provider} {one.operation}" for one in tripped if one.kind == PROVIDERS_OF[kind]],
+            "budgets": [f"{one.provider} {one.percent} %" for one in near if one.provider in names_of(kind)],
         }
         for kind in QUEUES
     ]
+
+
+def names_of(queue: str) -> list[str]:
+    """The providers that a queue's work goes to."""
+    return registry.listed(PROVIDERS_OF[queue])
 
 
 def counts(kind: str, now: datetime) -> dict[str, Any]:
@@ -230,6 +267,56 @@ def counts(kind: str, now: datetime) -> dict[str, Any]:
     oldest = found.pop("oldest")
     return {"queue": kind, **found, "oldestSeconds": round((now - oldest).total_seconds()) if oldest else None}
 
+
+# --- Money ----------------------------------------------------------------------------------------------------------
+
+
+def costs(by: str, month: spending.Month) -> dict[str, Any]:
+    """What a month has cost, by "provider", "product", "person" or "day": the dearest first, days in order."""
+    rows = [row | {"cost": row["cost"].quantize(spending.EXACT)} for row in COSTS[by](month)]
+    return {
+        "month": str(month),
+        "currency": settings.CURRENCY,
+        "calls": sum(row["calls"] for row in rows),
+        "cost": sum((row["cost"] for row in rows), Decimal(0)),
+        by: rows,
+    }
+
+
+def provider_costs(month: spending.Month) -> list[dict[str, Any]]:
+    """With their budgets; also those that have one and were not called."""
+    budgets = spending.budgets(month)
+    found = {row["provider"]: row for row in spending.by_provider(month)}
+    nothing = {name: {"provider": name, "calls": 0, "cost": Decimal(0)} for name in budgets if name not in found}
+    return [row | budget_facts(budgets.get(row["provider"])) for row in (found | nothing).values()]
+
+
+def budget_facts(budget: spending.Budget | None) -> dict[str, Any]:
+    """A budget and how much of it is used; None where there is none."""
+    return {"budget": budget and budget.most, "usedPercent": budget and budget.percent}
+
+
+def person_costs(month: spending.Month) -> list[dict[str, Any]]:
+    """By e-mail address, "" for people who are gone."""
+    found = list(spending.by_person(month))
+    addresses = spending.addresses(row["owner_id"] for row in found)
+    return [
+        {
+            "person": addresses.get(row["owner_id"], ""),
+            "id": row["owner_id"],
+            "calls": row["calls"],
+            "cost": row["cost"],
+        }
+        for row in found
+    ]
+
+
+COSTS: dict[str, Callable[[spending.Month], Iterable[dict[str, Any]]]] = {
+    "provider": provider_costs,
+    "product": spending.by_product,
+    "person": person_costs,
+    "day": spending.by_day,
+}
 
 # --- Do -------------------------------------------------------------------------------------------------------------
 
@@ -276,7 +363,7 @@ def fail(job: Job, reason: str) -> None:
                 raise Refused(f"it has already ended: {job.status}")
             pipeline.stop_at_provider(job)
             job.take(lease_from(clock.now()))
-            steps.give_up(job, JobStatus.FAILED, messages.FAILED_BY_OPERATOR, reason)
+            outcomes.give_up(job, JobStatus.FAILED, messages.FAILED_BY_OPERATOR, reason)
     except (Stale, ObjectDoesNotExist) as error:
         raise Refused("it has just been deleted") from error
 

@@ -3,7 +3,6 @@ outside (a bell, a file deleted, a provider told to stop) follows the commit."""
 
 from contextlib import suppress
 from datetime import datetime, timedelta
-from io import BytesIO
 from typing import Any
 
 from django.conf import settings
@@ -11,12 +10,11 @@ from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
-from PIL import Image, ImageOps
 
 from gallery import actions as gallery
 from gallery.models import Model, Visibility
 from gallery.names import name_from
-from generation import journal, messages, queue, tasks
+from generation import choice, journal, messages, queue, tasks
 from generation.kinds import locked_request, write_image
 from generation.models import (
     IMAGES_PER_REQUEST,
@@ -31,10 +29,10 @@ from generation.states import FAILED, RETRYABLE, UNFINISHED, ImageStatus, JobSta
 from lumi import clock, files
 from lumi.accounts.models import User
 from lumi.again import again_after_deadlock
-from lumi.errors import Conflict, Invalid, InvalidState, NotFound, QueueFull, TooLarge
+from lumi.errors import Conflict, InvalidState, NotFound, QueueFull
+from lumi.pictures import cleaned_picture
 from providers.base import Report
 
-MOST_PIXELS = 40_000_000
 POSTS_AT_ONCE = 500  # more than this are never under way at one moment
 
 
@@ -197,14 +195,15 @@ def restart(job: Job, *, next_at: datetime | None) -> None:
     """A new life for an ended job. What was paid for is fetched or asked for again, not ordered again."""
     fresh: dict[str, Any] = {"retry_count": 0, "error_code": "", "error_text": "", "next_at": next_at}
     fresh |= {"started_at": None, "duration_ms": None, "recoveries": 0}
-    fresh["timeout_at"] = clock.now() + timedelta(seconds=settings.GENERATION[job.kind]["timeout"])
+    fresh["timeout_at"] = clock.now() + timedelta(seconds=choice.limits(job.kind, job.provider)["timeout"])
     ref, results = what_is_paid(job)
     if results:
+        fresh["timeout_at"] = clock.now() + timedelta(seconds=settings.GENERATION["store_deadline"])
         job.move(Stage.STORING, JobStatus.RUNNING, **fresh | {"provider_job_id": ref, "results": results})
     elif ref:
         job.move(Stage.POLLING, JobStatus.RUNNING, **fresh | {"provider_job_id": ref})
     else:
-        fresh |= {"provider_job_id": "", "results": [], "progress": 0, "timeout_at": None}
+        fresh |= {"provider_job_id": "", "results": [], "progress": 0, "timeout_at": None, "refused_by": ""}
         job.move(Stage.WAITING, JobStatus.PENDING, attempt=job.attempt + 1, **fresh)
 
 
@@ -287,6 +286,13 @@ def discard(*, owner: User, request_id: str) -> None:
         files.doom(keys)
 
 
+def discard_all(owner: User, *, keep_public: bool) -> None:
+    """A person goes (the accounts' slot): so do their requests. Public models are the gallery's affair."""
+    for request_id in GenerationRequest.objects.owned_by(owner).values_list("pk", flat=True):
+        with suppress(NotFound):  # somebody else was faster
+            discard(owner=owner, request_id=request_id)
+
+
 def touch_request(model_id: str) -> None:
     """A model has changed (the gallery's slot): so has its request."""
     request_id = ModelGenerationJob.objects.filter(model_id=model_id).values_list("request_id", flat=True).first()
@@ -347,23 +353,6 @@ def work_deadline(now: datetime | None = None) -> datetime:
 def choice_deadline() -> datetime:
     """When a picture must be chosen."""
     return clock.now() + timedelta(seconds=settings.GENERATION["choice_deadline"])
-
-
-def cleaned_picture(file: UploadedFile) -> bytes:
-    """The picture decoded and encoded anew as PNG: no metadata, nothing hidden. Raises Invalid."""
-    if file.size and file.size > settings.MAX_IMAGE_UPLOAD_BYTES:
-        raise TooLarge(_("The picture is too large."))
-    try:
-        with Image.open(file, formats=["PNG", "JPEG", "WEBP"]) as picture:
-            if picture.width * picture.height > MOST_PIXELS or min(picture.size) < 64:
-                raise ValueError("dimensions")
-            upright = ImageOps.exif_transpose(picture).convert("RGBA" if "A" in picture.getbands() else "RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        message = _("Please send a PNG, JPEG or WebP picture of at least 64 × 64 pixels.")
-        raise Invalid(message, details={"file": [str(message)]}) from error
-    out = BytesIO()
-    upright.save(out, "PNG")
-    return out.getvalue()
 
 
 def keep_picture(owner: User, content: bytes) -> str:

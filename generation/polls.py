@@ -13,7 +13,7 @@ from typing import Any
 from django.conf import settings
 from django.db import Error
 
-from generation import breakers, messages, queue, steps
+from generation import breakers, journal, messages, outcomes, queue
 from generation.models import Stale
 from generation.states import JobStatus, Stage
 from lumi import clock
@@ -39,7 +39,7 @@ class Round:
     def __init__(self, kind: str, now: datetime) -> None:
         self.kind = kind
         self.began, self.read = time.monotonic(), now
-        self.breakers = breakers.of(kind, steps.POLL)
+        self.breakers = breakers.of(kind, breakers.POLL)
 
     def now(self) -> datetime:
         """The database's time, without asking it."""
@@ -52,7 +52,7 @@ class Round:
     def providers(self) -> tuple[list[str], list[str]]:
         """Those whose breaker is closed, and those that get a single probe now."""
         tripped = {name for name, breaker in self.breakers.items() if breaker.open_until}
-        probes = [name for name in tripped if breakers.closed_until(self.kind, name, steps.POLL, self.now()) is None]
+        probes = [name for name in tripped if breakers.closed_until(self.kind, name, breakers.POLL, self.now()) is None]
         return [name for name in settings.PROVIDERS[self.kind] if name not in tripped], probes
 
 
@@ -91,7 +91,7 @@ def probe(this: Round, provider: str) -> queue.Batch:
     """One question, to see whether the provider is back. Where there is none to ask, the next caller may."""
     batch = poll_batch(this, [provider], 1)
     if not batch.jobs:
-        breakers.unused(this.kind, provider, steps.POLL)
+        breakers.unused(this.kind, provider, breakers.POLL)
     return batch
 
 
@@ -115,12 +115,18 @@ def poll_batch(this: Round, providers: list[str], most: int) -> queue.Batch:
 
 def write_down(this: Round, batch: queue.Batch, jobs: list[Any], answers: dict[str, Any]) -> None:
     """What the providers said."""
-    running, rest = partition(jobs, lambda job: is_running(answers[job.pk]))
-    unanswered, ended = partition(rest, lambda job: isinstance(answers[job.pk], ProviderError))
-    put_back_running(this, batch, running, answers)
-    put_back_unanswered(batch, unanswered, answers)
-    one_by_one(ended, lambda job: finish(job, answers[job.pk]))
-    tell_breakers(this, jobs, answers)
+    for name, theirs in by_provider(jobs).items():
+        running, rest = partition(theirs, lambda job: is_running(answers[job.pk]))
+        unanswered, ended = partition(rest, lambda job: isinstance(answers[job.pk], ProviderError))
+        put_back_running(this, batch, name, running, answers)
+        put_back_unanswered(batch, name, unanswered, answers)
+        one_by_one(ended, lambda job: finish(job, answers[job.pk]))
+        tell_breaker(this, name, [answers[job.pk] for job in theirs])
+
+
+def by_provider(jobs: list[Any]) -> dict[str, list[Any]]:
+    """The jobs that each provider has."""
+    return {name: [job for job in jobs if job.provider == name] for name in sorted({job.provider for job in jobs})}
 
 
 def ask_in_time(this: Round, job: Any) -> Answer | None:
@@ -130,7 +136,7 @@ def ask_in_time(this: Round, job: Any) -> Answer | None:
 
 def ask(job: Any) -> Answer:
     """One question."""
-    return steps.answer_of(registry.get(job.kind, job.provider).poll, job.provider_job_id)
+    return outcomes.answer_of(registry.get(job.kind, job.provider).poll, job.provider_job_id)
 
 
 def is_overdue(job: Any, now: datetime) -> bool:
@@ -156,38 +162,39 @@ def partition(jobs: Iterable[Any], test: Callable[[Any], bool]) -> tuple[list[An
     return both
 
 
-def put_back_running(this: Round, batch: queue.Batch, jobs: list[Any], answers: dict[str, Any]) -> None:
+def put_back_running(this: Round, batch: queue.Batch, provider: str, jobs: list[Any], answers: dict[str, Any]) -> None:
     """To be asked again; progress is the provider's word, and never goes back."""
     said = {job.pk: min(answers[job.pk].progress or 0, 100) for job in jobs}
     moved = [job for job in jobs if said[job.pk] > job.progress]
     new = {job.pk: said[job.pk] for job in moved}
-    queue.put_back(batch, {job.pk: new.get(job.pk) for job in jobs}, this.read)
+    queue.put_back(batch, provider, {job.pk: new.get(job.pk) for job in jobs}, this.read)
     queue.note_progress(batch.kind, moved, new)
 
 
-def put_back_unanswered(batch: queue.Batch, jobs: list[Any], answers: dict[str, Any]) -> None:
+def put_back_unanswered(batch: queue.Batch, provider: str, jobs: list[Any], answers: dict[str, Any]) -> None:
     """The question failed, not the job: asked again, and never a reason for a new order."""
     for fault in {answers[job.pk].fault for job in jobs}:
         same = [job for job in jobs if answers[job.pk].fault == fault]
-        queue.put_back_unanswered(batch, [job.pk for job in same], answers[same[0].pk])
+        queue.put_back_unanswered(batch, provider, [job.pk for job in same], answers[same[0].pk])
 
 
 def finish(job: Any, report: Report) -> None:
     """Done or failed at the provider."""
     job = whole(job)
+    journal.settled(job, report)
     if report.state == JobState.DONE:
-        steps.results_ready(job, report, in_hand=False)
+        outcomes.results_ready(job, report, in_hand=False)
     else:
-        steps.reported_failed(job, report)
+        outcomes.reported_failed(job, report)
 
 
 def give_up(job: Any) -> None:
     """Its workers were lost again and again, or the provider did not finish in time. The paid job's id is kept, so that
     a retry can pick it up."""
     if is_lost(job):
-        steps.give_up_lost(whole(job))
+        outcomes.give_up_lost(whole(job))
     else:
-        steps.give_up(whole(job), JobStatus.TIMEOUT, messages.TIMEOUT, "the provider did not finish in time")
+        outcomes.give_up(whole(job), JobStatus.TIMEOUT, messages.TIMEOUT, "the provider did not finish in time")
 
 
 def whole(job: Any) -> Any:
@@ -209,13 +216,11 @@ def one_by_one(jobs: Iterable[Any], action: Callable[[Any], Any]) -> None:
             logger.warning("not written: asked again when the lease is over", exc_info=True, extra={"job": job.pk})
 
 
-def tell_breakers(this: Round, jobs: list[Any], answers: dict[str, Any]) -> None:
-    """What this batch says of each provider: one answer shows that it is there."""
-    for name in {job.provider for job in jobs}:
-        heard = [answers[job.pk] for job in jobs if job.provider == name]
-        outages = [answer for answer in heard if isinstance(answer, ProviderError) and breakers.is_outage(answer)]
-        if len(outages) == len(heard):
-            for _ in outages[: settings.GENERATION["breaker_failures"]]:
-                breakers.failed(this.kind, name, steps.POLL)
-        elif name in this.breakers:
-            breakers.succeeded(this.kind, name, steps.POLL)
+def tell_breaker(this: Round, provider: str, heard: list[Any]) -> None:
+    """What this batch says of a provider: one answer shows that it is there."""
+    outages = [answer for answer in heard if isinstance(answer, ProviderError) and breakers.is_outage(answer)]
+    if len(outages) == len(heard):
+        for _ in outages[: settings.GENERATION["breaker_failures"]]:
+            breakers.failed(this.kind, provider, breakers.POLL)
+    elif provider in this.breakers:
+        breakers.succeeded(this.kind, provider, breakers.POLL)

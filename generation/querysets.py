@@ -107,14 +107,15 @@ class JobQuerySet(models.QuerySet[AnyJob]):
         """Those whose results are to be fetched."""
         return self.filter(free(now), stage=Stage.STORING, next_at__lte=now).order_by("next_at", "id")
 
-    def at_provider(self, provider: str, now: datetime) -> "JobQuerySet[AnyJob]":
+    def at_provider(self, provider: str, now: datetime, perhaps_there: datetime) -> "JobQuerySet[AnyJob]":
         """What takes up a place at a provider: handed over, or about to be."""
-        about_to = Q(stage=Stage.WAITING, lease_until__gte=now)
-        return self.filter(about_to | Q(stage__in=[Stage.SUBMITTING, Stage.POLLING]), provider=provider)
+        about_to = self.filter(stage=Stage.WAITING, lease_until__gte=now, provider=provider)
+        return about_to | self.in_hands_of(provider, perhaps_there)
 
-    def in_hands_of(self, provider: str) -> "JobQuerySet[AnyJob]":
-        """Handed over, or being handed over."""
-        return self.filter(stage__in=[Stage.SUBMITTING, Stage.POLLING], provider=provider)
+    def in_hands_of(self, provider: str, perhaps_there: datetime) -> "JobQuerySet[AnyJob]":
+        """Handed over, or being handed over; or of unknown outcome, with a hold that ends after `perhaps_there`."""
+        unknown = Q(stage=Stage.UNKNOWN, next_at__gt=perhaps_there)
+        return self.filter(unknown | Q(stage__in=[Stage.SUBMITTING, Stage.POLLING]), provider=provider)
 
     def lost_in_submit(self, now: datetime) -> "JobQuerySet[AnyJob]":
         """Whoever was handing it over is gone, and nobody knows whether the provider took it."""

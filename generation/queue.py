@@ -15,6 +15,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Case, Count, F, PositiveSmallIntegerField, Value, When
 
+from generation import choice
 from generation.models import (
     GenerationRequest,
     ImageGenerationJob,
@@ -28,7 +29,6 @@ from generation.models import (
 from generation.states import RequestStatus, Stage
 from lumi import clock, process
 from lumi.ids import new_id
-from providers import registry
 from providers.base import ProviderError
 
 JOBS: dict[str, type[Job]] = {"image": ImageGenerationJob, "model": ModelGenerationJob}
@@ -125,16 +125,29 @@ def let_go(job: Job) -> None:
 
 
 def let_through(kind: str, now: datetime) -> list[Claim]:
-    """Claim waiting jobs, about as many as there is room for, the owners taking turns."""
+    """Claim waiting jobs, each for the first provider that takes it now, about as many as there is room for."""
     waiting = jobs_of(kind).waiting(now)
-    if not waiting.exists() or is_paused(kind):
+    left = set(waiting.values_list("refused_by", flat=True).distinct())
+    if not left or is_paused(kind):
         return []
-    provider = registry.first(kind)
-    gate = ProviderGate.objects.filter(kind=kind, provider=provider).first()
-    busy = Counter(dict(jobs_of(kind).at_provider(provider, now).values_list("owner_id").annotate(Count("id"))))
-    places = room(kind, gate, now, busy.total())
-    chosen = in_turns(waiting, busy, gate.served if gate else {}, places)
-    return take(chosen, bell_until(now), provider=provider)
+    claims = []
+    for door in choice.doors(kind, now):
+        mine = {refused for refused in left if door.provider in choice.candidates(kind, refused)}
+        if mine:
+            claims += let_through_door(kind, door, waiting.filter(refused_by__in=mine), now)
+        if not door.is_probe:
+            left -= mine
+    return claims
+
+
+def let_through_door(kind: str, door: choice.Door, waiting: Any, now: datetime) -> list[Claim]:
+    """Claim these jobs for one provider, the owners taking turns."""
+    gate = ProviderGate.objects.filter(kind=kind, provider=door.provider).first()
+    at_provider = jobs_of(kind).at_provider(door.provider, now, perhaps_there(kind, door.provider, now))
+    busy = Counter(dict(at_provider.values_list("owner_id").annotate(Count("id"))))
+    places = room(choice.limits(kind, door.provider), gate, now, busy.total())
+    chosen = in_turns(waiting, busy, gate.served if gate else {}, min(places, 1) if door.is_probe else places)
+    return take(chosen, bell_until(now), provider=door.provider)
 
 
 def in_turns(waiting: Any, busy: Counter[str], served: dict[str, float], places: int) -> list[Any]:
@@ -156,14 +169,20 @@ def remembered(gate: ProviderGate, owners: list[str], now: datetime) -> dict[str
     return dict(sorted(turns.items(), key=lambda turn: turn[1])[-MOST_REMEMBERED:])
 
 
-def room(kind: str, gate: ProviderGate | None, now: datetime, busy: int) -> int:
+def room(limits: dict[str, Any], gate: ProviderGate | None, now: datetime, busy: int) -> int:
     """How many more may be submitted now: by the provider's word, at once, and within a minute."""
-    limits = settings.GENERATION[kind]
     if gate is None:
         return max(0, min(limits["at_once"] - busy, limits["per_minute"]))
     if gate.closed_until and gate.closed_until > now:
         return 0
     return max(0, min(limits["at_once"] - busy, limits["per_minute"] - len(recent(gate, now))))
+
+
+def perhaps_there(kind: str, provider: str, now: datetime) -> datetime:
+    """A job of unknown outcome takes up a place like one that was accepted, for as long as that would have been asked
+    after: those do so whose hold ends later than this."""
+    held_for = settings.GENERATION["unknown_hold"] - choice.limits(kind, provider)["timeout"]
+    return now + timedelta(seconds=held_for)
 
 
 def recent(gate: ProviderGate, now: datetime) -> list[float]:
@@ -184,21 +203,22 @@ def pass_gate(job: Job) -> datetime | None:
     """Let the job through, inside the caller's transaction; else when to come again. Locked after the request."""
     gate = ProviderGate.objects.select_for_update().get(kind=job.kind, provider=job.provider)
     now = clock.now()  # not before the lock is there: others may have waited for it, too
-    busy = jobs_of(job.kind).in_hands_of(job.provider).exclude(pk=job.pk).count()
-    if room(job.kind, gate, now, busy) > 0:
+    limits = choice.limits(job.kind, job.provider)
+    in_hands = jobs_of(job.kind).in_hands_of(job.provider, perhaps_there(job.kind, job.provider, now))
+    if room(limits, gate, now, in_hands.exclude(pk=job.pk).count()) > 0:
         gate.starts = [*recent(gate, now), now.timestamp()]
         gate.served = remembered(gate, [job.owner_id], now)
         gate.save(update_fields=["starts", "served"])
         return None
-    return next_chance(job.kind, gate, now)
+    return next_chance(limits, gate, now)
 
 
-def next_chance(kind: str, gate: ProviderGate, now: datetime) -> datetime:
+def next_chance(limits: dict[str, Any], gate: ProviderGate, now: datetime) -> datetime:
     """When the gate may have room again."""
     starts = recent(gate, now)
     if gate.closed_until and gate.closed_until > now:
         return gate.closed_until
-    if starts and len(starts) >= settings.GENERATION[kind]["per_minute"]:
+    if starts and len(starts) >= limits["per_minute"]:
         return datetime.fromtimestamp(min(starts) + WINDOW, UTC)
     return now + timedelta(seconds=1)
 
@@ -225,6 +245,15 @@ def close_gate(*, kind: str, provider: str, seconds: float) -> None:
     with locked_gate(kind, provider) as gate:
         gate.closed_until = max(until, gate.closed_until or until)
         gate.save(update_fields=["closed_until"])
+
+
+def hasten(kind: str, provider: str) -> None:
+    """Jobs that wait to try this provider again need not any more: they go to the next one. One row a statement: these
+    locks are held together by nobody."""
+    now = clock.now()
+    backing_off = jobs_of(kind).filter(stage=Stage.WAITING, provider=provider, next_at__gt=now)
+    for pk in backing_off.values_list("pk", flat=True)[:MOST_AT_ONCE]:
+        jobs_of(kind).filter(pk=pk, stage=Stage.WAITING, next_at__gt=now).update(next_at=now)
 
 
 # --- Polls, in batches ----------------------------------------------------------------------------------------------
@@ -283,10 +312,14 @@ def recovered() -> Any:
     return Case(When(holder="", then=F("recoveries")), default=F("recoveries") + 1)
 
 
+def patience(job: Any) -> timedelta:
+    """How long after its time a job may be asked after without having lost any."""
+    return timedelta(seconds=choice.limits(job.kind, job.provider)["poll_every"])
+
+
 def give_back_lost_time(kind: str, jobs: list[Any], now: datetime) -> None:
     """Jobs that we could not ask in time (no worker, provider down) get that time on their deadline. One statement."""
-    patience = timedelta(seconds=settings.GENERATION[kind]["poll_every"])
-    late = [job for job in jobs if job.timeout_at and now - job.next_at > patience]
+    late = [job for job in jobs if job.timeout_at and now - job.next_at > patience(job)]
     if late:
         lost = max(now - job.next_at for job in late)
         mine = jobs_of(kind).filter(pk__in=[job.pk for job in late], holder=late[0].holder, stage=Stage.POLLING)
@@ -295,9 +328,9 @@ def give_back_lost_time(kind: str, jobs: list[Any], now: datetime) -> None:
             job.timeout_at += lost
 
 
-def put_back(batch: Batch, progress: dict[str, int | None], asked_at: datetime | None = None) -> None:
-    """Jobs of a batch that are still being worked on at the provider: to be asked again. By job id the new progress, or
-    None where it has not moved. One statement. Due half a tick early: else the tick that is meant comes just too soon.
+def put_back(batch: Batch, provider: str, progress: dict[str, int | None], asked_at: datetime | None = None) -> None:
+    """Jobs of a batch that this provider still works on: to be asked again. By job id the new progress, or None where
+    it has not moved. One statement. Due half a tick early: else the tick that is meant comes just too soon.
     """
     if not progress:
         return
@@ -308,15 +341,15 @@ def put_back(batch: Batch, progress: dict[str, int | None], asked_at: datetime |
     cases = [When(pk__in=pks, then=Value(value)) for value, pks in moved.items()]
     known = Case(*cases, default=F("progress"), output_field=PositiveSmallIntegerField())
     fields = {"progress": known} if moved else {}
-    wait = timedelta(seconds=settings.GENERATION[batch.kind]["poll_every"] - settings.TICK_SECONDS / 2)
+    wait = timedelta(seconds=choice.limits(batch.kind, provider)["poll_every"] - settings.TICK_SECONDS / 2)
     batch.still_mine(progress).update(
         next_at=(asked_at or clock.now()) + wait, **NOBODYS, error_code="", error_text="", **fields
     )
 
 
-def put_back_unanswered(batch: Batch, ids: list[str], error: ProviderError) -> None:
-    """Jobs of a batch whose question failed."""
-    wait = max(settings.GENERATION[batch.kind]["poll_every"], error.retry_after or 0.0)
+def put_back_unanswered(batch: Batch, provider: str, ids: list[str], error: ProviderError) -> None:
+    """Jobs of a batch whose question to this provider failed."""
+    wait = max(choice.limits(batch.kind, provider)["poll_every"], error.retry_after or 0.0)
     batch.still_mine(ids).update(
         next_at=clock.now() + timedelta(seconds=wait),
         error_code=error.fault,

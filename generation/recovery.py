@@ -5,7 +5,7 @@ from typing import Any
 
 from django.conf import settings
 
-from generation import journal, steps
+from generation import journal, outcomes, queue
 from generation.models import GenerationRequest, Job
 from generation.states import JobStatus, Stage
 from lumi import clock
@@ -20,13 +20,13 @@ def recover_submit(job: Job) -> None:
     answer = journal.answer_to(job) or look_up(job)
     if isinstance(answer, Report | ProviderError):
         job.note("ADOPTED")
-        steps.take_answer(job, answer)
-    elif steps.provider_of(job).resubmit_is_free:
+        let_go_if(outcomes.take_answer(job, answer), job)
+    elif outcomes.provider_of(job).resubmit_is_free:
         resubmit(job)
     elif answer is NO_SUCH_JOB:
         resubmit_when_sure(job)
     else:
-        steps.hold(job, "the worker was lost while submitting")
+        outcomes.hold(job, "the worker was lost while submitting")
 
 
 def adopt_late_answer(job: Job) -> None:
@@ -37,9 +37,9 @@ def adopt_late_answer(job: Job) -> None:
         return
     job.note("ADOPTED")
     if isinstance(answer, Report):
-        steps.accepted_or_stopped(job, answer)
+        let_go_if(outcomes.accepted_or_stopped(job, answer), job)
     else:
-        steps.give_up(job, JobStatus.FAILED, answer.fault, answer.evidence)
+        outcomes.give_up(job, JobStatus.FAILED, answer.fault, answer.evidence)
 
 
 def look_up_unknown(job: Job) -> None:
@@ -48,17 +48,26 @@ def look_up_unknown(job: Job) -> None:
     found = look_up(job)
     if isinstance(found, Report):
         job.note("ADOPTED")
-        steps.accepted_or_stopped(job, found)
+        let_go_if(outcomes.accepted_or_stopped(job, found), job)
+
+
+def let_go_if(goes_on: bool, job: Job) -> None:
+    """Its next step can follow at once: it is for a worker."""
+    if goes_on:
+        queue.let_go(job)
 
 
 def look_up(job: Job) -> Any:
     """Ask the provider whether it has the job: a Report, NO_SUCH_JOB, or None where it cannot be asked or does not
     answer."""
-    provider = steps.provider_of(job)
+    provider = outcomes.provider_of(job)
     if not isinstance(provider, LooksUp):
         return None
-    found = steps.answer_of(provider.find, job.reference)
+    found = outcomes.answer_of(provider.find, journal.lost(job))
     if isinstance(found, ProviderError):
+        return None
+    found = found and outcomes.in_words(found)
+    if isinstance(found, ProviderError):  # found, without an id to follow it by
         return None
     if found:
         journal.answered(job, found)
@@ -76,7 +85,7 @@ def resubmit_when_sure(job: Job) -> None:
 def resubmit(job: Job) -> None:
     """The same attempt once more. How often is bounded, so that a job which kills its workers comes to an end."""
     if job.recoveries >= settings.GENERATION["most_recoveries"]:
-        steps.give_up_lost(job)
+        outcomes.give_up_lost(job)
         return
     lost = job.recoveries + 1
     job.move(Stage.WAITING, JobStatus.RETRYING, event="RECOVERED", next_at=clock.now(), recoveries=lost)

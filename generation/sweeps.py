@@ -8,12 +8,13 @@ from typing import Any
 from django.conf import settings
 from django.db.models import Model
 
-from generation import journal, messages, recovery, steps
+from generation import journal, messages, outcomes, recovery
 from generation.kinds import locked_request, settle_images
 from generation.models import GenerationRequest, IdempotencyKey, ImageGenerationJob, ModelGenerationJob, Stale
 from generation.queue import JOBS, jobs_of, lease_from
 from generation.states import JobStatus, RequestStatus, Stage
 from lumi import clock, files
+from lumi.accounts import erasure, sessions
 from providers import registry
 from providers.base import LooksUp
 
@@ -36,9 +37,11 @@ def sweep() -> None:
     each(GenerationRequest.objects.overdue(now)[:PAGE], end_overdue)
     each(GenerationRequest.objects.unsettled()[:PAGE], settle)
     each([now - KEY_AGE], forget_keys)
-    each([None], lambda _: steps.tell_to_stop())
+    each([None], lambda _: outcomes.tell_to_stop())
     each([None], lambda _: files.sweep_workspaces())
     each([None], lambda _: files.sweep())
+    each([None], lambda _: sessions.forget_old())
+    each([None], lambda _: erasure.finish_interrupted())
 
 
 def answered_late(kind: str) -> list[Any]:
@@ -51,7 +54,8 @@ def answered_late(kind: str) -> list[Any]:
 def to_look_up(kind: str, now: datetime) -> Any:
     """Unknown outcomes at providers that can be asked. Each is asked once a lease, and the first time a lease after
     the submit: by then an order has arrived, or never will."""
-    names = [name for name in settings.PROVIDERS[kind] if isinstance(registry.get(kind, name), LooksUp)]
+    held_by = set(jobs_of(kind).of_unknown_outcome().order_by().values_list("provider", flat=True).distinct())
+    names = [name for name in held_by & set(settings.PROVIDERS[kind]) if isinstance(registry.get(kind, name), LooksUp)]
     if not names:
         return []
     held_for = timedelta(seconds=settings.GENERATION["unknown_hold"] - settings.GENERATION["lease"])
@@ -90,7 +94,7 @@ def look_up_unknown(job: Any) -> None:
 def end_unknown(job: Any) -> None:
     """No answer came: the person decides whether to pay again."""
     job.take(lease_from(clock.now()))
-    steps.give_up(job, JobStatus.FAILED, messages.OUTCOME_UNKNOWN, job.error_text)
+    outcomes.give_up(job, JobStatus.FAILED, messages.OUTCOME_UNKNOWN, job.error_text)
 
 
 def end_overdue(request: GenerationRequest) -> None:
@@ -107,7 +111,7 @@ def end_overdue(request: GenerationRequest) -> None:
             status, code = (
                 (JobStatus.FAILED, messages.OUTCOME_UNKNOWN) if out else (JobStatus.TIMEOUT, messages.TIMEOUT)
             )
-            steps.give_up(job, status, code, "the request's deadline passed")
+            outcomes.give_up(job, status, code, "the request's deadline passed")
 
 
 def settle(request: GenerationRequest) -> None:

@@ -8,7 +8,7 @@ from celery import shared_task
 from django.conf import settings
 from django.db import Error, transaction
 
-from generation import polls, queue, steps, sweeps
+from generation import outcomes, polls, queue, steps, sweeps, writing
 from generation.leases import heartbeat
 from generation.models import GenerationRequest, Job, Stale
 from lumi import clock
@@ -51,7 +51,7 @@ def write_designs(request_id: str, fence: int) -> None:
     if request is None:
         return
     try:
-        steps.write_designs(request)
+        writing.write_designs(request)
     except Stale:
         logger.info("stale write refused", extra={"request": request_id})
     ring()
@@ -106,7 +106,7 @@ def recover() -> None:
 @shared_task(name="generation.tell_to_stop")
 def tell_to_stop() -> None:
     """Tell the providers at once; what is lost here the sweep finds."""
-    steps.tell_to_stop()
+    outcomes.tell_to_stop()
 
 
 def tell_to_stop_after_commit() -> None:

@@ -1,11 +1,13 @@
 """Likes and favourites: the row and the counter in one transaction."""
 
 from django.db import transaction
+from django.db.models import F
 
 from gallery.actions import NotFinished, get_visible
 from gallery.models import Model
 from interactions.models import Kind, ModelInteraction
 from lumi.accounts.models import User
+from lumi.again import again_after_deadlock
 
 COUNTERS = {Kind.LIKE: "like_count", Kind.FAVORITE: "favorite_count"}
 
@@ -31,3 +33,20 @@ def flip(user: User, model_id: str, kind: Kind) -> bool:
     if not deleted:
         ModelInteraction.objects.create(user=user, model_id=model_id, type=kind)
     return not deleted
+
+
+def withdraw_all(user: User, *, keep_public: bool) -> None:
+    """A person goes (the accounts' slot): so do their likes, whatever else stays, and the counters follow."""
+    for pk, model_id, kind in ModelInteraction.objects.filter(user=user).values_list("pk", "model_id", "type"):
+        withdraw(pk, model_id, Kind(kind))
+
+
+@again_after_deadlock
+@transaction.atomic
+def withdraw(pk: str, model_id: str, kind: Kind) -> None:
+    """Take one back. The model is locked first, as by `toggle`."""
+    Model.objects.select_for_update().with_id(model_id)
+    deleted, _rows = ModelInteraction.objects.filter(pk=pk).delete()
+    if deleted:
+        counter = COUNTERS[kind]
+        Model.objects.filter(pk=model_id, **{f"{counter}__gt": 0}).update(**{counter: F(counter) - 1})

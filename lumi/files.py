@@ -1,7 +1,8 @@
 """Files on the default storage: keys, save, own, doom, addresses.
 
-A key is `folder/owner id/random/name`: the random part makes the address a secret that cannot be guessed, the name is
-the real file name, and the files of one folder may refer to each other (an OBJ to its MTL).
+A key is `folder/owner id/random/name`, with `public/` before it where everybody may read: the random part makes the
+address a secret that cannot be guessed, the name is the real file name, and the files of one folder may refer to each
+other (an OBJ to its MTL).
 """
 
 import logging
@@ -20,7 +21,7 @@ from django.conf import settings
 from django.core.files import File
 from django.core.files.storage import default_storage
 from django.db import transaction
-from django.http import FileResponse, Http404, HttpRequest
+from django.http import HttpRequest
 
 from lumi import clock
 from lumi.errors import Unavailable
@@ -28,6 +29,7 @@ from lumi.models import DoomedFile
 
 logger = logging.getLogger(__name__)
 
+PUBLIC = "public/"  # with it begin the keys of what everybody may read
 ORPHAN_AGE = timedelta(hours=1)  # a file whose owner was not committed by then will have none
 WORKSPACES = settings.DATA_DIR / "tmp"
 
@@ -40,20 +42,65 @@ CONTENT_TYPES = {
 }
 
 
-def new_folder(kind: str, owner_id: str) -> str:
-    """A new folder that nobody can guess, for files that belong together."""
-    return f"{kind}/{owner_id}/{secrets.token_urlsafe(16)}"
+def new_folder(kind: str, owner_id: str, *, public: bool = False) -> str:
+    """A new folder that nobody can guess, for files that belong together. What lies in a public one may be read, and
+    cached, by everybody."""
+    return f"{PUBLIC if public else ''}{kind}/{owner_id}/{secrets.token_urlsafe(16)}"
+
+
+def is_public(key: str) -> bool:
+    """Whether everybody may read what lies under the key."""
+    return key.startswith(PUBLIC)
 
 
 def save(path: Path, key: str) -> int:
     """Store the file at `path` under `key`; its size in bytes. The key must be new.
 
-    The file is doomed until a row owns it: see `own`.
+    The file is doomed until a row owns it: see `own`. Raises StorageAway.
     """
     DoomedFile.objects.update_or_create(key=key, defaults={"after": clock.now() + ORPHAN_AGE})
-    with path.open("rb") as content:
+    with path.open("rb") as content, storage_errors():
         default_storage.save(key, File(content))
     return path.stat().st_size
+
+
+def copies(keys: Iterable[str], *, public: bool) -> dict[str, str]:
+    """Copy files that lie in one folder into a new one of their own, by the storage's own means; the new keys by the
+    old ones. The copies are doomed until a row owns them. Raises FileNotFoundError and StorageAway."""
+    made: dict[str, str] = {}
+    folders: dict[str, str] = {}
+    for key in keys:
+        folder, _, name = key.rpartition("/")
+        kind, owner_id = folder.removeprefix(PUBLIC).split("/")[:2]
+        new = folders.setdefault(folder, new_folder(kind, owner_id, public=public))
+        made[key] = f"{new}/{name}"
+    after = clock.now() + ORPHAN_AGE
+    DoomedFile.objects.bulk_create(DoomedFile(key=key, after=after) for key in made.values())
+    with storage_errors():
+        for key, new in made.items():
+            default_storage.copy(key, new)  # type: ignore[attr-defined]  # both of ours have it
+    return made
+
+
+def read(key: str) -> bytes:
+    """A whole file, which must be a small one. Raises FileNotFoundError and StorageAway."""
+    with storage_errors(), default_storage.open(key) as file:
+        return bytes(file.read())
+
+
+class StorageAway(Unavailable):
+    """The storage does not answer, has no room, or does not let us in: the same again later may well work."""
+
+
+@contextmanager
+def storage_errors() -> Iterator[None]:
+    """Whatever a storage raises, in one word; boto has dozens. That a file is not there stays FileNotFoundError."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except Exception as error:
+        raise StorageAway from error
 
 
 class LostError(Unavailable):
@@ -71,8 +118,8 @@ def own(keys: Iterable[str]) -> None:
 def doom(keys: Iterable[str]) -> None:
     """These files have no owner any more: in the transaction that says so. They are deleted after it."""
     keys, now = list(keys), clock.now()
-    for key in keys:
-        DoomedFile.objects.update_or_create(key=key, defaults={"after": now})
+    DoomedFile.objects.bulk_create((DoomedFile(key=key, after=now) for key in keys), ignore_conflicts=True)
+    DoomedFile.objects.filter(key__in=keys).update(after=now)
 
     def delete() -> None:  # not a partial: Django logs a robust hook's failure by its __qualname__, which that has not
         delete_doomed(keys)
@@ -132,14 +179,6 @@ def content_type(name: str) -> str:
     return CONTENT_TYPES.get(suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
 
 
-def serve(key: str) -> FileResponse:
-    """Files of a disk storage over HTTP, for machines without an object store. Whoever has the address may read."""
-    try:
-        response = FileResponse(default_storage.open(key), content_type=content_type(key))
-    except (OSError, ValueError) as error:  # missing, a folder, or a path outside the storage
-        raise Http404 from error
-    name = quote(Path(key).name)
-    response["Content-Disposition"] = f"inline; filename*=UTF-8''{name}"
-    response["Access-Control-Allow-Origin"] = "*"
-    response["X-Content-Type-Options"] = "nosniff"
-    return response
+def disposition(key: str) -> str:
+    """The header that tells a browser a file's real name, in any script."""
+    return f"inline; filename*=UTF-8''{quote(Path(key).name)}"

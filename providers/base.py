@@ -7,6 +7,7 @@ they raise. A vendor's own words (status names, error codes, URLs' hosts) stop i
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol, TypeVar, runtime_checkable
@@ -112,7 +113,8 @@ class Report:
     """What a vendor says of a job, at submit or at a poll.
 
     `ref`: the vendor's id of the job ("" when it answers at once and has none). `progress`: 0..100 in the vendor's
-    word, None when it gives none. `files`: the results, when DONE. `error`: why, when FAILED.
+    word, None when it gives none. `files`: the results, when DONE. `error`: why, when FAILED. `units`: what the vendor
+    says that the job has used, in the units of its price (pictures, credits); None when it does not say.
     """
 
     state: JobState
@@ -120,15 +122,21 @@ class Report:
     progress: int | None = None
     files: tuple[RemoteFile, ...] = ()
     error: ProviderError | None = None
+    units: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageOrder:
-    """One picture to paint. `reference`: ours, one an attempt; `prompt`: at most 500 characters."""
+    """A picture to paint, or `count` of them from the same words, where the provider's `batch` allows it.
+
+    `reference`: ours, one an attempt; `prompt`: at most 500 characters; `variant`: 0..3, which of the request's four
+    pictures (the first, of several).
+    """
 
     reference: str
     prompt: str
-    variant: int = 0  # 0..3: which of the request's four pictures
+    variant: int = 0
+    count: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,28 +154,65 @@ class ModelOrder:
     image_url: str
 
 
-class LanguageModel(Protocol):
-    """Answers one question with text."""
+@dataclass(frozen=True, kw_only=True)
+class LostSubmit:
+    """A submit whose answer was lost. `sent_at`: when it was about to be sent; `known`: the vendor's ids of all jobs
+    that are accounted for, so that no job is taken for two orders."""
+
+    reference: str
+    prompt: str
+    sent_at: datetime
+    known: frozenset[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Completion:
+    """What a language model answers: its raw text, and the tokens that the vendor counted (0 where it does not say)."""
+
+    text: str
+    tokens_in: int = 0
+    tokens_out: int = 0
+
+
+class Provider(Protocol):
+    """What all providers have in common.
+
+    `name`: as in the settings. `product`: what is bought there, as in the price table ("qwen-image-plus").
+    """
 
     name: str
+    product: str
 
-    def complete(self, *, system: str, prompt: str) -> str:
-        """The model's raw answer to `prompt` under the rules of `system`. Raises ProviderError."""
+    def check(self) -> str:
+        """Sign in by the cheapest call there is, which costs nothing; a few words on what was seen. Raises
+        ProviderError."""
+        ...
+
+
+class LanguageModel(Provider, Protocol):
+    """Answers one question with text."""
+
+    def complete(self, *, system: str, prompt: str) -> Completion:
+        """The model's answer to `prompt` under the rules of `system`. Raises ProviderError."""
         ...
 
 
 Order_contra = TypeVar("Order_contra", contravariant=True)
 
 
-class JobProvider(Protocol[Order_contra]):
+class JobProvider(Provider, Protocol[Order_contra]):
     """Work that a vendor takes, does in its own time, and hands over as files.
 
     `resubmit_is_free`: submitting one reference twice costs nothing and does no harm, so that a submit whose outcome
-    is unknown may be repeated. True of the offline providers; of no vendor so far.
+    is unknown may be repeated. True of the offline providers; of no vendor so far. A provider that does not sell by the
+    piece also has `usual_units`: what one order takes in the units of its price, until the vendor has said it.
     """
 
-    name: str
     resubmit_is_free: bool
+
+    def cannot(self, order: Order_contra) -> str:
+        """Why this order is beyond the provider ("a picture larger than 8 MB"), or "". Asks nobody."""
+        ...
 
     def submit(self, order: Order_contra) -> Report:
         """Hand the order over: QUEUED or RUNNING with a `ref` to poll, or DONE at once. Raises ProviderError."""
@@ -193,13 +238,19 @@ class JobProvider(Protocol[Order_contra]):
 class LooksUp(Protocol):
     """A provider that can be asked whether it has a job of ours, after a submit whose answer was lost."""
 
-    def find(self, reference: str) -> Report | None:
-        """The job as it stands, or None: surely no such job. Raises ProviderError when it cannot tell."""
+    def find(self, lost: LostSubmit) -> Report | None:
+        """The job as it stands, or None: surely no such job. Raises ProviderError when it cannot tell (yet)."""
         ...
 
 
 class ImageProvider(JobProvider[ImageOrder], Protocol):
-    """Paints pictures: results are files of role IMAGE."""
+    """Paints pictures: results are files of role IMAGE, as many as were ordered.
+
+    `batch`: how many pictures of the same words one order may ask for; 1 for most. A provider with more answers at once
+    (DONE, the files in order) and is not a LooksUp, which would know the first of the orders only.
+    """
+
+    batch: int
 
 
 class ModelProvider(JobProvider[ModelOrder], Protocol):

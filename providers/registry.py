@@ -20,14 +20,19 @@ def get(kind: str, name: str) -> Any:
     return import_string(settings.PROVIDERS[kind][name])()
 
 
-def first(kind: str) -> str:
-    """The name of the provider to ask for new work."""
+def listed(kind: str) -> list[str]:
+    """The names of the providers for new work, in the order of the settings."""
     names: dict[str, list[str]] = {
         "llm": settings.LLM_PROVIDERS,
         "image": settings.IMAGE_PROVIDERS,
         "model": settings.MODEL_PROVIDERS,
     }
-    return names[kind][0]
+    return list(dict.fromkeys(names[kind]))
+
+
+def first(kind: str) -> str:
+    """The name of the provider to ask for new work."""
+    return listed(kind)[0]
 
 
 def offline_llm() -> "LanguageModel":

@@ -14,9 +14,9 @@ if "LUMI_DATA_DIR" not in os.environ:
 import pytest
 from django.db import connections
 from rest_framework.test import APIClient
-from rest_framework_simplejwt.tokens import AccessToken
 
 import lumi.urls  # noqa: F401  serializers read some settings when they are defined: before any test changes them
+from lumi.accounts import sessions
 from lumi.accounts.models import User
 from tests.factories import make_user
 
@@ -69,8 +69,9 @@ def as_nobody() -> APIClient:
 
 
 def client_of(user: User) -> APIClient:
-    """A client with the person's token, speaking English."""
-    return APIClient(headers={"accept-language": "en", "authorization": f"Bearer {AccessToken.for_user(user)}"})
+    """A client in a session of the person's, speaking English."""
+    token = sessions.pair_for(session=sessions.start(user=user)).token
+    return APIClient(headers={"accept-language": "en", "authorization": token})
 
 
 @pytest.fixture(autouse=True)
@@ -79,4 +80,5 @@ def media(settings: pytest.FixtureRequest, tmp_path: Path) -> Path:
     settings.MEDIA_ROOT = tmp_path / "files"
     settings.EMAIL_FILE_PATH = str(tmp_path / "mail")
     settings.OFFLINE_DIR = tmp_path / "offline"
+    settings.RATE_LIMITS = {}  # all tests come from one address; tests/lumi/test_limits.py sets its own
     return settings.MEDIA_ROOT

@@ -22,9 +22,9 @@ def make_user(email: str = "", **fields: Any) -> User:
     return User.objects.create_user(email or f"person{number}@example.com", **{"name": f"Person {number}", **fields})
 
 
-def store(kind: str, owner: User, name: str, content: bytes = b"content") -> dict[str, Any]:
+def store(kind: str, owner: User, name: str, content: bytes = b"content", *, public: bool = False) -> dict[str, Any]:
     """A stored file: its key and size."""
-    key = f"{files.new_folder(kind, owner.id)}/{name}"
+    key = f"{files.new_folder(kind, owner.id, public=public)}/{name}"
     default_storage.save(key, ContentFile(content))
     return {"key": key, "size": len(content)}
 
@@ -33,7 +33,7 @@ def make_model(owner: User, *, finished: bool = True, public: bool = False, **fi
     """A model: finished and private unless told otherwise. Its files exist."""
     if finished:
         stored = [
-            {"role": role, **store("models", owner, name)}
+            {"role": role, **store("models", owner, name, public=public)}
             for role, name in (("obj", "cat.obj"), ("mtl", "cat.mtl"), ("texture", "cat.png"), ("glb", "cat.glb"),
                                ("stl", "cat.stl"), ("preview", "cat-preview.png"))
         ]  # fmt: skip

@@ -29,6 +29,7 @@ NEEDED: dict[str, tuple[Callable[[], bool], list[str]]] = {
     "a MariaDB or MySQL server": (lambda: named(DATABASE) or bool(program(*MYSQL_SERVERS)), ["mariadb-server"]),
     "a Redis server": (lambda: named(REDIS) or bool(program(*REDIS_SERVERS)), ["redis-server"]),
     "Chromium": (lambda: not browser_tests() or bool(program(*BROWSERS)), ["chromium"]),
+    "Node.js and npm": (lambda: bool(program("node") and program("npm")), ["nodejs", "npm"]),
     "the Python package mysqlclient": (
         lambda: can_import("MySQLdb"),
         ["libmariadb-dev", "pkg-config", "gcc", "libc6-dev", "python3-dev"],

@@ -1,6 +1,6 @@
 """The gallery's addresses: each asks one thing of the rooms below."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.types import OpenApiTypes
@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from gallery import actions
+from gallery import actions, downloads, sharing
 from gallery.api.serializers import (
     DownloadSerializer,
     EditSerializer,
@@ -25,6 +25,7 @@ from gallery.querysets import SORT_ORDERS, ModelQuerySet, in_order
 from lumi.api.calls import caller, checked
 from lumi.api.parsers import ModelUploadParser
 from lumi.api.permissions import IsSignedInToWrite
+from lumi.api.schema import fails
 from lumi.errors import Invalid
 
 SORT_BY = OpenApiParameter(
@@ -51,6 +52,8 @@ class ModelListView(GenericAPIView[Model]):
 class MyModelsView(ModelListView):
     """`GET /api/models/me`."""
 
+    scope = "read"
+
     @extend_schema(operation_id="listMyModels", responses=ModelSerializer(many=True), tags=["models"])
     def get(self, request: Request) -> Response:
         """The caller's own models, newest first."""
@@ -61,6 +64,7 @@ class PublicModelsView(ModelListView):
     """`GET /api/models/public`."""
 
     permission_classes = (AllowAny,)
+    scope = "read"
 
     @extend_schema(
         operation_id="listPublicModels", parameters=[SORT_BY], responses=ModelSerializer(many=True), tags=["models"]
@@ -83,6 +87,7 @@ class ModelView(APIView):
     """`GET`, `PATCH` and `DELETE /api/models/{id}`."""
 
     permission_classes = (IsSignedInToWrite,)
+    scope = "publish"
 
     @extend_schema(operation_id="getModel", responses=ModelSerializer, tags=["models"])
     def get(self, request: Request, model_id: str) -> Response:
@@ -106,40 +111,52 @@ class ModelView(APIView):
 class PublishView(APIView):
     """`POST /api/models/{id}/publish`."""
 
-    @extend_schema(operation_id="publishModel", request=None, responses=ModelSerializer, tags=["models"])
+    scope = "publish"
+
+    @extend_schema(
+        operation_id="publishModel", request=None, responses={200: ModelSerializer, **fails(409)}, tags=["models"]
+    )
     def post(self, request: Request, model_id: str) -> Response:
         """Show it to everybody."""
-        return one(actions.publish(user=caller(request), model_id=model_id), request)
+        return one(sharing.publish(user=caller(request), model_id=model_id), request)
 
 
 class UnpublishView(APIView):
     """`POST /api/models/{id}/unpublish`."""
 
+    scope = "publish"
+
     @extend_schema(operation_id="unpublishModel", request=None, responses=ModelSerializer, tags=["models"])
     def post(self, request: Request, model_id: str) -> Response:
         """Show it to nobody else."""
-        return one(actions.unpublish(user=caller(request), model_id=model_id), request)
+        return one(sharing.unpublish(user=caller(request), model_id=model_id), request)
 
 
 class DownloadView(APIView):
     """`POST /api/models/{id}/download`."""
 
     permission_classes = (AllowAny,)
+    scope = "read"
 
     @extend_schema(
-        operation_id="downloadModel", request=FormatSerializer, responses=DownloadSerializer, tags=["models"]
+        operation_id="downloadModel",
+        request=FormatSerializer,
+        responses={200: DownloadSerializer, **fails(409)},
+        tags=["models"],
     )
     def post(self, request: Request, model_id: str) -> Response:
         """The address of its file. Counts a download."""
         given = checked(FormatSerializer, request)
-        file = actions.download(user=request.user, model_id=model_id, **given)
+        file = downloads.download(user=request.user, model_id=model_id, **given)
         return Response(DownloadSerializer(file, context={"request": request}).data)
 
 
 class UploadView(APIView):
     """`POST /api/models/upload`."""
 
+    scope = "publish"
     parser_classes = (ModelUploadParser,)
+    limits: ClassVar[dict[str, str]] = {"POST": "upload"}
 
     @extend_schema(
         operation_id="uploadModel",

@@ -1,7 +1,7 @@
 """Generation over REST: each view makes one call to the front door."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
@@ -23,11 +23,12 @@ from generation.api.serializers import (
 )
 from generation.models import GenerationRequest, JobEvent, ModelGenerationJob
 from lumi.accounts.models import User
+from lumi.api.schema import fails
 from lumi.errors import NotFound
 
 KEY = OpenApiParameter(
     "Idempotency-Key",
-    str,
+    {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$"},
     OpenApiParameter.HEADER,
     description="1 to 255 printable ASCII characters, new for each thing that is asked for. The same request with the "
     "same key is done once, and gets the first answer again, for 24 hours. An error frees the key.",
@@ -101,6 +102,9 @@ class GenerationView(GenericViewSet[GenerationRequest]):
 class RequestViewSet(GenerationView):
     """`/api/requests`."""
 
+    scope = "generate"
+    limits: ClassVar[dict[str, str]] = {"retrieve": "poll", "create": "generate", "retry": "generate"}
+
     @extend_schema(operation_id="listRequests", responses=RequestSerializer(many=True), tags=["requests"])
     def list(self, request: Request) -> Response:
         """The caller's own requests, newest first."""
@@ -136,13 +140,17 @@ class RequestViewSet(GenerationView):
         pipeline.discard(owner=self.person, request_id=request_id)
         return Response(None)
 
-    @extend_schema(operation_id="cancelRequest", request=None, responses=RequestSerializer, tags=["requests"])
+    @extend_schema(
+        operation_id="cancelRequest", request=None, responses={200: RequestSerializer, **fails(409)}, tags=["requests"]
+    )
     def cancel(self, request: Request, request_id: str) -> Response:
         """Stop an unfinished request."""
         pipeline.cancel(owner=self.person, request_id=request_id)
         return Response(self.one(request_id))
 
-    @extend_schema(operation_id="retryRequest", request=None, responses=RequestSerializer, tags=["requests"])
+    @extend_schema(
+        operation_id="retryRequest", request=None, responses={200: RequestSerializer, **fails(409)}, tags=["requests"]
+    )
     def retry(self, request: Request, request_id: str) -> Response:
         """Try again what failed."""
         pipeline.retry(owner=self.person, request_id=request_id)
@@ -162,6 +170,8 @@ class RequestViewSet(GenerationView):
 class RequestUploadViewSet(GenerationView):
     """`/api/requests/upload`."""
 
+    scope = "generate"
+    limits: ClassVar[dict[str, str]] = {"create": "upload"}
     parser_classes = (MultiPartParser,)
 
     @extend_schema(
@@ -180,11 +190,14 @@ class RequestUploadViewSet(GenerationView):
 class ModelOrderViewSet(GenerationView):
     """`POST /api/models`: choosing belongs to generation, the model then to the gallery."""
 
+    scope = "generate"
+    limits: ClassVar[dict[str, str]] = {"create": "generate"}
+
     @extend_schema(
         operation_id="createModel",
         parameters=[KEY, REPLAYED],
         request=SelectSerializer,
-        responses={201: SelectedSerializer, **KEY_ANSWERS},
+        responses={201: SelectedSerializer, **KEY_ANSWERS, **fails(404)},
         tags=["models"],
     )
     def create(self, request: Request) -> Response:

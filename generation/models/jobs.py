@@ -28,6 +28,7 @@ class Job(models.Model):
 
     kind: ClassVar[str]
     request_id: Any  # of the request it works for
+    words: Any  # the prompt that it works from
 
     id = IdField()
     owner = models.ForeignKey(
@@ -46,6 +47,9 @@ class Job(models.Model):
     fence = models.PositiveIntegerField(_("fence"), default=0)
     recoveries = models.PositiveSmallIntegerField(_("workers lost"), default=0)
     provider = models.CharField(_("provider"), max_length=40, blank=True)
+    refused_by = models.CharField(
+        _("refused by"), max_length=200, blank=True, help_text=_("providers that surely will not do it, with commas")
+    )
     provider_job_id = models.CharField(_("job id at the provider"), max_length=255, blank=True)
     results = models.JSONField(_("results at the provider"), default=list, blank=True)
     progress = models.PositiveSmallIntegerField(_("progress"), default=0)
@@ -150,6 +154,11 @@ class ImageGenerationJob(Job):
         """The id of the request it works for."""
         return self.image.request_id
 
+    @property
+    def words(self) -> str:
+        """The prompt that is painted."""
+        return self.image.prompt
+
 
 class ModelGenerationJob(Job):
     """Builds a model from the chosen image."""
@@ -179,3 +188,8 @@ class ModelGenerationJob(Job):
             models.CheckConstraint(condition=Q(stage__in=words_of(Stage)), name="model_jobs_stage"),
             models.CheckConstraint(condition=Q(progress__lte=100), name="model_jobs_progress"),
         ]
+
+    @property
+    def words(self) -> str:
+        """The prompt that the chosen picture was painted from."""
+        return self.source_image.prompt or self.request.prompt

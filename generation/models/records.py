@@ -39,7 +39,8 @@ class ProviderCall(models.Model):
     """The journal of paid calls: written before the call, answered before anything else, by whoever made it, even when
     its lease is over. `outcome` is "" until an answer is known, then ACCEPTED, REFUSED or UNKNOWN; `answer` is what the
     provider said, enough to adopt it later. `cancel_wanted_at`: nobody wants the job any more, and the provider is
-    still to be told."""
+    still to be told. `cost`: what it costs, in the settings' currency: the price while nobody knows better, 0 for what
+    surely costs nothing. `owner_id`: the person that it was made for; kept when they are gone."""
 
     id = models.BigAutoField(primary_key=True)
     reference = models.CharField(_("reference"), max_length=60, unique=True)
@@ -49,6 +50,9 @@ class ProviderCall(models.Model):
     sent_at = models.DateTimeField(_("sent"), db_default=Now())
     answered_at = models.DateTimeField(_("answered"), null=True, blank=True)
     outcome = models.CharField(_("outcome"), max_length=10, blank=True)
+    owner_id = models.CharField(_("owner"), max_length=36, blank=True)
+    product = models.CharField(_("product"), max_length=80, blank=True)
+    cost = models.DecimalField(_("cost"), max_digits=14, decimal_places=6, default=0)
     provider_job_id = models.CharField(_("job id at the provider"), max_length=255, blank=True)
     answer = models.JSONField(_("answer"), default=dict, blank=True)
     cancel_wanted_at = models.DateTimeField(_("to be cancelled since"), null=True, blank=True, db_index=True)
@@ -58,6 +62,11 @@ class ProviderCall(models.Model):
         db_table = "provider_calls"
         verbose_name = _("provider call")
         verbose_name_plural = _("provider calls")
+        indexes = [
+            models.Index(fields=["provider", "sent_at", "cost"], name="provider_calls_spend"),
+            models.Index(fields=["owner_id", "sent_at"], name="provider_calls_of_owner"),
+            models.Index(fields=["sent_at"], name="provider_calls_of_month"),
+        ]
 
     def __str__(self) -> str:
         return self.reference

@@ -17,6 +17,8 @@ from lumi.api.calls import caller
 class LikeView(APIView):
     """`POST /api/models/{id}/like`."""
 
+    scope = "publish"
+
     @extend_schema(operation_id="toggleLike", request=None, responses=LikeSerializer, tags=["interactions"])
     def post(self, request: Request, model_id: str) -> Response:
         """Like it, or take that back."""
@@ -27,6 +29,8 @@ class LikeView(APIView):
 class FavoriteView(APIView):
     """`POST /api/models/{id}/favorite`."""
 
+    scope = "publish"
+
     @extend_schema(operation_id="toggleFavorite", request=None, responses=FavoriteSerializer, tags=["interactions"])
     def post(self, request: Request, model_id: str) -> Response:
         """Keep it as a favourite, or take that back."""
@@ -36,6 +40,8 @@ class FavoriteView(APIView):
 
 class InteractionStatusView(APIView):
     """`GET /api/models/{id}/interaction-status`."""
+
+    scope = "read"
 
     @extend_schema(operation_id="getInteractionStatus", responses=InteractionStatusSerializer, tags=["interactions"])
     def get(self, request: Request, model_id: str) -> Response:
@@ -48,6 +54,7 @@ class ShelfView(GenericAPIView[ModelInteraction]):
     """Pages of models that the caller likes or keeps."""
 
     kind: Kind
+    scope = "read"
 
     def page(self, request: Request) -> Response:
         """The page that the query asks for."""

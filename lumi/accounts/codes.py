@@ -1,8 +1,9 @@
 """Sign-in codes: six digits that prove who reads an address.
 
 A code is kept as a keyed hash, lives for CODE_LIFETIME, works once, and bears CODE_ATTEMPTS guesses. Only the newest
-of a purpose counts. Every moment is the database's, and every step that a race could spoil is one guarded UPDATE.
-Nothing here may run inside a transaction that ends with the request: a counted guess must stay counted after a 400.
+of a purpose counts; one that changes or deletes an account is bound to who asked for it. Every moment is the
+database's, and every step that a race could spoil is one guarded UPDATE. Nothing here may run inside a transaction that
+ends with the request: a counted guess must stay counted after a 400.
 """
 
 import hashlib
@@ -10,11 +11,12 @@ import logging
 import math
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import datetime
+from contextlib import closing, contextmanager
+from datetime import datetime, timedelta
 from smtplib import SMTPException, SMTPRecipientsRefused
 
 from django.conf import settings
+from django.core.mail import get_connection
 from django.db import connection, transaction
 from django.db.models import F
 from django.db.models.functions import Now
@@ -22,12 +24,14 @@ from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.translation import gettext_lazy as _
 
 from lumi import clock
-from lumi.accounts.mail import CodeMail, code_mail
-from lumi.accounts.models import EmailVerificationCode
+from lumi.accounts.mail import Mail, code_mail
+from lumi.accounts.models import EmailVerificationCode, User
 from lumi.errors import Invalid, RateLimited, Unavailable
 
 logger = logging.getLogger(__name__)
 TURN_SECONDS = 10
+DAY = timedelta(days=1)
+KEPT = timedelta(days=7)  # after they have expired, for staff who look into something
 
 
 class WrongCode(Invalid):
@@ -47,6 +51,12 @@ class TooSoon(RateLimited):
         super().__init__(message % {"seconds": seconds}, retry_after=seconds)
 
 
+class TooMany(RateLimited):
+    """So many mails a day for each address, whoever asks for them: else all the world could fill one mailbox."""
+
+    message = _("Very many codes were sent to this address today. Please try again later.")
+
+
 class MailRefused(Invalid):
     """The mail server knows that the address does not work."""
 
@@ -62,24 +72,31 @@ class MailNotSent(Unavailable):
     message = _("We could not send the mail. Please try again in a moment.")
 
 
-def send_code(*, email: str, purpose: str, language: str) -> None:
-    """Mail a new code, whether or not anybody has this address. Raises TooSoon, MailRefused, MailNotSent."""
+def send_code(*, email: str, purpose: str, language: str, user: User | None = None) -> None:
+    """Mail a new code, whether or not anybody has this address: the same work, the same answer.
+
+    `language`: of who asks; the mail is in the account's own where there is an account that has one. `user`: who alone
+    can use the code. Raises TooSoon, TooMany, MailRefused, MailNotSent.
+    """
     code = f"{secrets.randbelow(1_000_000):06}"
     with taking_turns(email=email):
         now = clock.now()
-        require_pause(email=email, now=now)
+        require_room(email=email, now=now)
         row = EmailVerificationCode.objects.create(
             email=email,
+            user=user,
             purpose=purpose,
             code_hash=hash_of(email=email, purpose=purpose, code=code),
             expires_at=now + settings.CODE_LIFETIME,
         )
-    deliver(mail=code_mail(email=email, purpose=purpose, code=code, language=language), row=row)
+    own = User.objects.filter(email=email).values_list("language", flat=True).first()
+    deliver(mail=code_mail(email=email, purpose=purpose, code=code, language=own or language), row=row)
 
 
-def check_code(*, email: str, purpose: str, code: str) -> EmailVerificationCode:
+def check_code(*, email: str, purpose: str, code: str, user: User | None = None) -> EmailVerificationCode:
     """Spend one guess; the row if it was right. Raises WrongCode. The code stays usable until `spend_code`."""
-    newest = EmailVerificationCode.objects.filter(email=email, purpose=purpose).order_by("-created_at", "-id").first()
+    sent = EmailVerificationCode.objects.filter(email=email, purpose=purpose, user=user)
+    newest = sent.order_by("-created_at", "-id").first()
     if newest is None or not count_guess(row=newest):
         raise WrongCode
     if not constant_time_compare(newest.code_hash, hash_of(email=email, purpose=purpose, code=code)):
@@ -108,26 +125,48 @@ def hash_of(*, email: str, purpose: str, code: str) -> str:
     return salted_hmac("lumi.accounts.codes", f"{purpose}\n{email}\n{code}", algorithm="sha256").hexdigest()
 
 
-def require_pause(*, email: str, now: datetime) -> None:
-    """Raises TooSoon when this address got a mail less than CODE_INTERVAL ago, for whatever purpose."""
-    latest = EmailVerificationCode.objects.filter(email=email).order_by("-expires_at").first()
-    if latest is None:
-        return
-    sent_at = latest.expires_at - settings.CODE_LIFETIME  # `created_at` is the web machine's clock
-    left = (sent_at + settings.CODE_INTERVAL - now).total_seconds()
+def require_room(*, email: str, now: datetime) -> None:
+    """Raises TooSoon when this address got a mail less than CODE_INTERVAL ago, TooMany when it got CODES_PER_DAY within
+    a day, for whatever purpose."""
+    start = now - DAY + settings.CODE_LIFETIME  # `created_at` is the web machine's clock, `expires_at` the database's
+    today = EmailVerificationCode.objects.filter(email=email, expires_at__gt=start).order_by("-expires_at")
+    sent = [expiry - settings.CODE_LIFETIME for expiry in today.values_list("expires_at", flat=True)]
+    left = (sent[0] + settings.CODE_INTERVAL - now).total_seconds() if sent else 0
     if left > 0:
         raise TooSoon(seconds=math.ceil(left))
+    if sent and len(sent) >= settings.CODES_PER_DAY:
+        raise TooMany(retry_after=(sent[-1] + DAY - now).total_seconds())
 
 
-def deliver(*, mail: CodeMail, row: EmailVerificationCode) -> None:
+def deliver(*, mail: Mail, row: EmailVerificationCode) -> None:
     """Send; a code that could not be mailed is forgotten, so that the next try need not wait."""
     try:
-        mail.send()
-    except (OSError, SMTPException) as error:
+        send(mail=mail)
+    except (MailNotSent, MailRefused):
         row.delete()
-        # No traceback: an SMTP error quotes the address.
+        raise
+
+
+def send(*, mail: Mail) -> None:
+    """Raises MailRefused, MailNotSent. No error keeps its cause: an SMTP error quotes the address."""
+    try:
+        with closing(get_connection()) as server:  # Django leaves one open that did not get as far as sending
+            server.send_messages([mail])
+    except (OSError, SMTPException) as error:
         logger.error("mail not sent", extra={"reason": type(error).__name__})
-        raise (MailRefused if isinstance(error, SMTPRecipientsRefused) else MailNotSent) from None
+        raise (MailRefused if is_refusal(error) else MailNotSent) from None
+
+
+def is_refusal(error: Exception) -> bool:
+    """Whether the server will never take mail for this address; a code below 500 means "not now"."""
+    if not isinstance(error, SMTPRecipientsRefused):
+        return False
+    return all(code >= 500 for code, _ in error.recipients.values())
+
+
+def forget_old() -> None:
+    """Remove the rows of codes that expired long ago: whose address it was is nobody's business any more."""
+    EmailVerificationCode.objects.filter(expires_at__lt=clock.now() - KEPT).delete()
 
 
 @contextmanager

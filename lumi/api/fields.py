@@ -56,16 +56,24 @@ class StrictTextField(serializers.CharField):
         ):
             self.fail("control")
         text = super().to_internal_value(data)
-        if text and not any(unicodedata.category(sign)[0] in "LNPS" for sign in text):
+        if text and not any(is_visible(sign) for sign in text):
             self.fail("blank")
         return text
 
 
+def is_visible(sign: str) -> bool:
+    """No space, no control sign, nothing that only says how others are to be written."""
+    category = unicodedata.category(sign)
+    return category[0] != "Z" and category not in ("Cc", "Cf")
+
+
 class StrictIntegerField(serializers.IntegerField):
-    """A number that must come as a number: no text, no true, no 1.5."""
+    """A whole number that must come as a number: no text, no true, no 1.5. 1.0 is one: JSON has one kind of number."""
 
     def to_internal_value(self, data: Any) -> int:
         """The number. Raises ValidationError."""
+        if isinstance(data, float) and data.is_integer():
+            data = int(data)
         if isinstance(data, bool) or not isinstance(data, int):
             self.fail("invalid")
         return super().to_internal_value(data)

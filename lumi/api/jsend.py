@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.core.exceptions import BadRequest, PermissionDenied, RequestDataTooBig, SuspiciousOperation
-from django.db import DatabaseError, InterfaceError, OperationalError
+from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponseBase, JsonResponse
 from django.views import defaults
 from rest_framework import exceptions
@@ -42,6 +42,7 @@ TRANSLATION: dict[type[Exception], type[LumiError]] = {  # the first that fits
     BadRequest: errors.Invalid,
     OperationalError: errors.DatabaseAway,  # gone, restarting, full, a deadlock, a lock held for too long
     InterfaceError: errors.DatabaseAway,
+    IntegrityError: errors.Conflict,  # what it refers to has gone, or what it makes was made, at this moment
     DatabaseError: errors.DatabaseDown,
 }
 

@@ -4,21 +4,22 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from django.conf import settings
-from django.http import FileResponse, HttpRequest
+from django.core.files.storage import default_storage
+from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
-from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
 from rest_framework import serializers
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from lumi import files, health
+from lumi import disk, health
 from lumi.api.fields import TimestampField, timestamp
 from lumi.api.jsend import answer, as_lumi_error, envelope
-from lumi.errors import LumiError, Unavailable
+from lumi.errors import LumiError, NotFound, Unavailable
 
 V = TypeVar("V", bound=APIView)
 ENDPOINTS = {
@@ -81,8 +82,8 @@ def enveloped(view: APIView, exc: Exception) -> HttpResponseBase:
 
 
 @in_an_envelope
-class DocsView(SpectacularSwaggerView):
-    """`GET /docs`."""
+class DocsView(SpectacularSwaggerSplitView):
+    """`GET /docs`: its script is an address of its own, as the Content-Security-Policy wants it."""
 
 
 @in_an_envelope
@@ -94,9 +95,11 @@ class FileView(OpenView):
     """`GET /files/…`: the disk storage over HTTP."""
 
     @extend_schema(exclude=True)
-    def get(self, request: Request, key: str) -> FileResponse:
-        """Whoever has the address may read."""
-        return files.serve(key)
+    def get(self, request: Request, key: str) -> HttpResponseBase:
+        """Public files for everybody, others for whoever has an address that has not ended; all of it or a part."""
+        if settings.S3_BUCKET:  # files lie elsewhere
+            raise NotFound
+        return disk.serve(default_storage, key, request._request)
 
 
 class RootView(OpenView):

@@ -24,10 +24,20 @@ class OfflineImages:
     """Pictures are PNG files in `folder`; the same prompt and variant give the same picture. Kept for a day."""
 
     name = "offline"
+    product = ""
     resubmit_is_free = True
+    batch = 1
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+
+    def check(self) -> str:
+        """Nothing to sign in to."""
+        return "drawn by an algorithm, no AI"
+
+    def cannot(self, order: ImageOrder) -> str:
+        """It draws anything, after its fashion."""
+        return ""
 
     def submit(self, order: ImageOrder) -> Report:
         """Draw it now (about a second): DONE. Raises INVALID_INPUT for an empty prompt."""

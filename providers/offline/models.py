@@ -24,10 +24,19 @@ class OfflineModels:
     """Jobs live in `folder`, one folder each, for a day. A build that died is started again by the next poll."""
 
     name = "offline"
+    product = ""
     resubmit_is_free = True
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+
+    def check(self) -> str:
+        """Nothing to sign in to."""
+        return "built by an algorithm, no AI"
+
+    def cannot(self, order: ModelOrder) -> str:
+        """It builds anything, after its fashion."""
+        return ""
 
     def submit(self, order: ModelOrder) -> Report:
         """Start the build (a few seconds) and answer at once; the same reference is the same job.

@@ -8,9 +8,8 @@ from django.core import mail
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 from rest_framework.test import APIClient
-from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 
-from lumi.accounts.models import EmailVerificationCode, User
+from lumi.accounts.models import EmailVerificationCode, Session, User
 from tests.accounts.desk import ADDRESS, another, ask, at_once, failure, let_pass, mailed_code, post_json
 from tests.factories import make_user
 
@@ -40,6 +39,7 @@ def test_the_right_code_opens_a_session(as_nobody: APIClient, alice: User) -> No
         "email": ADDRESS,
         "name": "Alice",
         "avatarUrl": None,
+        "language": None,
         "isStaff": False,
         "statistics": {"nothingCount": 7, "codeCount": 1},
     }
@@ -62,7 +62,7 @@ def test_a_code_works_once(as_nobody: APIClient, alice: User) -> None:
     code = mailed_code(as_nobody)
     assert attempt(as_nobody, code).status_code == 200
     assert failure(attempt(as_nobody, code)) == (400, "VALIDATION_ERROR")
-    assert OutstandingToken.objects.count() == 1
+    assert Session.objects.count() == 1
 
 
 def test_a_code_expires(as_nobody: APIClient, alice: User) -> None:
@@ -145,7 +145,7 @@ def test_the_right_code_at_the_same_moment_opens_one_session(as_nobody: APIClien
     code = mailed_code(as_nobody)
     answers = at_once(5, lambda _: attempt(APIClient(), code).status_code)
     assert sorted(answers) == [200, 400, 400, 400, 400]
-    assert OutstandingToken.objects.count() == 1
+    assert Session.objects.count() == 1
 
 
 def test_without_an_account_the_right_code_says_so_and_stays_unspent(as_nobody: APIClient) -> None:
@@ -169,7 +169,7 @@ def test_without_an_account_a_wrong_code_tells_nothing(as_nobody: APIClient, ali
 def test_a_closed_account_stays_closed(as_nobody: APIClient) -> None:
     make_user(ADDRESS, is_active=False)
     assert failure(attempt(as_nobody, mailed_code(as_nobody))) == (403, "FORBIDDEN")
-    assert not OutstandingToken.objects.exists()
+    assert not Session.objects.exists()
 
 
 BAD_BODIES: list[Any] = [
@@ -201,7 +201,7 @@ def test_bad_input_costs_no_guess(as_nobody: APIClient, alice: User, path: str, 
     ask(as_nobody, purpose=path)
     assert failure(post_json(as_nobody, f"/api/auth/{path}", body)) == (400, "VALIDATION_ERROR")
     assert EmailVerificationCode.objects.get().attempts == 0
-    assert not OutstandingToken.objects.exists()
+    assert not Session.objects.exists()
 
 
 def test_wrong_code_names_the_member(as_nobody: APIClient, alice: User) -> None:
@@ -214,7 +214,7 @@ def test_statements_of_a_login(
     as_nobody: APIClient, alice: User, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     code = mailed_code(as_nobody)
-    # code, guess, person, spent, last login, token; and the one number that costs a statement
+    # code, guess, person, spent, last login, session; and the one number that costs a statement
     with django_assert_num_queries(7):
         assert attempt(as_nobody, code).status_code == 200
 

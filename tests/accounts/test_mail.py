@@ -37,7 +37,7 @@ def test_a_person_with_cat_and_a_script_find_the_code(
     (path,) = folder.iterdir()
     text = path.read_text()
     (code,) = re.findall(r"^X-Lumi-Code: ([0-9]{6})$", text, re.MULTILINE)
-    assert f"Your code to log in: {code}" in text
+    assert f"Your code to log in:\n\n{code}\n" in text
     shown = capsys.readouterr().out
     assert shown.count("\n") == 1
     for part in (ADDRESS, "Your code for Lumi", code, str(path)):
@@ -48,12 +48,12 @@ def test_a_person_with_cat_and_a_script_find_the_code(
 
 @pytest.mark.django_db
 def test_a_chinese_body_stands_as_it_is(folder: Path, settings: Settings, tmp_path: Path) -> None:
-    words = {"Your code for Lumi": "您的 Lumi 验证码", "Your code to register: %(code)s": "注册验证码：%(code)s"}
+    words = {"Your code for Lumi": "您的 Lumi 验证码", "Your code to register:": "注册验证码："}
     settings.LOCALE_PATHS = [write_catalogue(tmp_path / "locale", words)]
     assert ask(APIClient(), purpose="REGISTER").status_code == 200
     (path,) = folder.iterdir()
     parsed = email.message_from_bytes(path.read_bytes(), policy=policy.default)
-    assert f"注册验证码：{parsed['X-Lumi-Code']}" in path.read_text(encoding="utf-8")
+    assert f"注册验证码：\n\n{parsed['X-Lumi-Code']}\n" in path.read_text(encoding="utf-8")
     assert parsed["Subject"] == "您的 Lumi 验证码"
     assert parsed["To"] == ADDRESS
 

@@ -3,14 +3,18 @@
 import io
 
 import pytest
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth import authenticate
+from django.contrib.auth.models import Permission
 from django.core.management import call_command
 from django.db import IntegrityError, transaction
 from django.test import Client
 from rest_framework.test import APIClient
 
+from lumi.accounts import sessions, tokens
 from lumi.accounts.addresses import one_spelling
-from lumi.accounts.models import EmailVerificationCode, User
+from lumi.accounts.models import EmailVerificationCode, Session, User
 from tests.accounts.desk import ADDRESS, ask, code_in_last_mail
 from tests.factories import make_user
 
@@ -119,14 +123,14 @@ def test_bad_addresses_are_named_in_the_form(desk: Client, alice: User, email: s
     assert User.objects.count() == 2
 
 
-def test_a_person_is_switched_off_not_deleted(desk: Client, alice: User) -> None:
+def test_a_person_is_switched_off(desk: Client, alice: User) -> None:
+    sessions.start(user=alice)
     address = f"/admin/accounts/user/{alice.id}/change/"
     assert alice.email in desk.get(address).content.decode()
     assert desk.post(address, {"email": "Alice@Example.com", "name": "Alice"}).status_code == 302
     alice.refresh_from_db()
     assert (alice.is_active, alice.email) == (False, ADDRESS)
-    assert desk.post(f"/admin/accounts/user/{alice.id}/delete/", {"post": "yes"}).status_code == 403
-    assert User.objects.filter(pk=alice.pk).exists()
+    assert not Session.objects.live().exists()
 
 
 def test_codes_are_for_looking_and_their_hash_is_not(desk: Client, as_nobody: APIClient) -> None:
@@ -142,6 +146,68 @@ def test_codes_are_for_looking_and_their_hash_is_not(desk: Client, as_nobody: AP
     assert desk.post(f"/admin/accounts/emailverificationcode/{row.id}/delete/", {"post": "yes"}).status_code == 403
 
 
-@pytest.mark.parametrize("table", ["outstandingtoken", "blacklistedtoken"])
-def test_tokens_are_not_for_looking(desk: Client, table: str) -> None:
-    assert desk.get(f"/admin/token_blacklist/{table}/").status_code == 404
+def act(desk: Client, table: str, action: str, *ids: str) -> int:
+    """Do an action of the admin's to these rows; the status."""
+    form = {"action": action, ACTION_CHECKBOX_NAME: ids}
+    return desk.post(f"/admin/accounts/{table}/", form).status_code
+
+
+@pytest.fixture
+def clerk() -> Client:
+    """Staff who may look and nothing else."""
+    person = make_user("clerk@example.com", is_staff=True)
+    person.user_permissions.set(Permission.objects.filter(codename__in=["view_user", "view_session", "view_apitoken"]))
+    client = Client(headers={"accept-language": "en"})
+    client.force_login(person)
+    return client
+
+
+def test_sessions_are_for_looking_and_for_ending(desk: Client, as_alice: APIClient, as_bob: APIClient) -> None:
+    session = Session.objects.get(user__email=ADDRESS)
+    Session.objects.update(device="Telephone")
+    for page in ("", f"?q={ADDRESS}", "?ended_at__isempty=1", f"{session.pk}/change/"):
+        text = desk.get(f"/admin/accounts/session/{page}").content.decode()
+        assert "Alice" in text, page
+        assert session.refresh_jti not in text
+        assert "Telephone" not in text
+    assert desk.get("/admin/accounts/session/add/").status_code == 403
+    assert desk.post(f"/admin/accounts/session/{session.pk}/delete/", {"post": "yes"}).status_code == 403
+    assert act(desk, "session", "revoke", session.pk) == 302
+    assert [client.get("/api/auth/sessions").status_code for client in (as_alice, as_bob)] == [401, 200]
+    assert LogEntry.objects.get().change_message == "revoked"
+
+
+def test_tokens_are_for_looking_and_for_revoking(desk: Client, alice: User) -> None:
+    token, text = tokens.create(user=alice, name="printer", scopes=["read"], days=1)
+    for page in ("", "?q=alice@example", f"{token.pk}/change/"):
+        shown = desk.get(f"/admin/accounts/apitoken/{page}").content.decode()
+        assert "printer" in shown, page
+        assert token.token_hash not in shown
+    assert desk.get("/admin/accounts/apitoken/add/").status_code == 403
+    assert desk.post(f"/admin/accounts/apitoken/{token.pk}/delete/", {"post": "yes"}).status_code == 403
+    assert act(desk, "apitoken", "revoke", token.pk) == 302
+    assert tokens.find(text=text) is None
+    assert LogEntry.objects.get().change_message == "revoked"
+
+
+def test_people_are_suspended_with_all_that_lets_them_in(
+    desk: Client, as_alice: APIClient, alice: User, as_bob: APIClient
+) -> None:
+    _, text = tokens.create(user=alice, name="printer", scopes=["read"], days=1)
+    assert act(desk, "user", "suspend", alice.pk) == 302
+    User.objects.update(is_active=True)
+    assert tokens.find(text=text) is None
+    assert [client.get("/api/auth/sessions").status_code for client in (as_alice, as_bob)] == [401, 200]
+    assert LogEntry.objects.get().change_message == "suspended"
+
+
+def test_who_may_only_look_ends_nothing(clerk: Client, alice: User) -> None:
+    session, (token, text) = sessions.start(user=alice), tokens.create(user=alice, name="x", scopes=["read"], days=1)
+    for table, action, row in (
+        ("session", "revoke", session.pk), ("apitoken", "revoke", token.pk), ("user", "suspend", alice.pk),
+    ):  # fmt: skip
+        assert clerk.get(f"/admin/accounts/{table}/").status_code == 200
+        act(clerk, table, action, row)
+    assert Session.objects.get().ended_at is None
+    assert tokens.find(text=text) is not None
+    assert User.objects.get(pk=alice.pk).is_active

@@ -10,6 +10,7 @@ from django.core import mail
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
+from generation import sweeps
 from lumi import clock
 from lumi.accounts.codes import hash_of
 from lumi.accounts.models import EmailVerificationCode, User
@@ -95,6 +96,15 @@ def test_different_addresses_do_not_wait_for_each_other() -> None:
     assert answers == 8 * [200]
 
 
+def test_codes_are_forgotten_after_a_week(as_nobody: APIClient) -> None:
+    for email, days in (("old@example.com", 8), ("new@example.com", 6)):
+        ask(as_nobody, email)
+        lifetime = timedelta(days=days)
+        EmailVerificationCode.objects.filter(email=email).update(expires_at=clock.now() - lifetime)
+    sweeps.sweep()
+    assert EmailVerificationCode.objects.get().email == "new@example.com"
+
+
 BAD_BODIES: list[Any] = [
     {},
     [],
@@ -164,18 +174,18 @@ def test_an_international_domain_is_kept_in_ascii(as_nobody: APIClient) -> None:
 def test_mail_and_answer_are_in_the_language_of_the_request(settings: Settings, tmp_path: Path) -> None:
     words = {
         "Your code for Lumi": "您的 Lumi 验证码",
-        "Your code to log in: %(code)s": "登录验证码：%(code)s",
+        "Your code to log in:": "登录验证码：",
         "We have sent you a code. Please look into your mailbox.": "验证码已发送，请查收邮件。",
     }
     settings.LOCALE_PATHS = [write_catalogue(tmp_path / "locale", words)]
     answer = ask(APIClient())
     assert answer.json()["data"]["message"] == "验证码已发送，请查收邮件。"
     assert mail.outbox[0].subject == "您的 Lumi 验证码"
-    assert f"登录验证码：{code_in_last_mail()}" in mail.outbox[0].body
+    assert f"登录验证码：\n\n{code_in_last_mail()}\n" in mail.outbox[0].body
     answer = ask(APIClient(headers={"accept-language": "en-GB,en;q=0.9"}), "bob@example.com")
     assert answer.json()["data"]["message"] == "We have sent you a code. Please look into your mailbox."
     assert mail.outbox[1].subject == "Your code for Lumi"
-    assert f"Your code to log in: {code_in_last_mail()}" in mail.outbox[1].body
+    assert f"Your code to log in:\n\n{code_in_last_mail()}\n" in mail.outbox[1].body
 
 
 @pytest.mark.parametrize("server", ["SilentServer", "PickyServer"])

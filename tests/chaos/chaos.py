@@ -339,7 +339,7 @@ def undelivered(run: Chaos) -> list[str]:
     """Jobs whose paid answer is in the journal, and which are not complete."""
     jobs = run.house.books.jobs()
     accepted = {call["job_id"] for call in run.house.books.calls() if call["outcome"] == "ACCEPTED"}
-    return [job_id for job_id in accepted if jobs[job_id]["status"] != "COMPLETED"]
+    return [job_id for job_id in accepted & set(jobs) if jobs[job_id]["status"] != "COMPLETED"]
 
 
 def unowned(run: Chaos) -> set[str]:

@@ -187,9 +187,9 @@ def before_work(point: str) -> None:
 
 def before_submitting(point: str) -> None:
     """4: it is leased to a worker, SUBMITTING is not committed."""
-    from generation import steps  # noqa: PLC0415
+    from generation import submits  # noqa: PLC0415
 
-    before(steps, "begin_submit", point, first)
+    before(submits, "begin_submit", point, first)
 
 
 def in_submitting(point: str) -> None:
@@ -201,16 +201,16 @@ def in_submitting(point: str) -> None:
 
 def after_submitting(point: str) -> None:
     """5: SUBMITTING is committed, nothing has left."""
-    from generation import steps  # noqa: PLC0415
+    from generation import submits  # noqa: PLC0415
 
-    after(steps, "begin_submit", point, first)
+    after(submits, "begin_submit", point, first)
 
 
 def accepted(point: str) -> None:
     """6: the vendor has charged; the answer is on its way."""
-    from generation import steps  # noqa: PLC0415
+    from generation import submits  # noqa: PLC0415
 
-    wrapped = steps.begin_submit
+    wrapped = submits.begin_submit
 
     def function(job: Any) -> Any:
         passed = wrapped(job)
@@ -218,7 +218,7 @@ def accepted(point: str) -> None:
             threading.Thread(target=die_when_charged, args=(point, job), daemon=True).start()
         return passed
 
-    steps.begin_submit = function
+    submits.begin_submit = function
 
 
 def die_when_charged(point: str, job: Any) -> None:
@@ -263,9 +263,9 @@ def after_poll(point: str) -> None:
 
 def done_seen(point: str) -> None:
     """10: the vendor says DONE, STORING is not committed."""
-    from generation import steps  # noqa: PLC0415
+    from generation import outcomes  # noqa: PLC0415
 
-    before(steps, "results_ready", point, first)
+    before(outcomes, "results_ready", point, first)
 
 
 def storing(point: str) -> None:
@@ -425,11 +425,11 @@ POINTS: dict[str, Callable[[str], None]] = {
     "sweeping": sweeping,
     "swept": swept,
     "ending-unknown": ending_unknown,
-    "stop-before-submitting": stopping(modules("steps"), "begin_submit", late=False),
-    "stop-after-submitting": stopping(modules("steps"), "begin_submit", late=True),
+    "stop-before-submitting": stopping(modules("submits"), "begin_submit", late=False),
+    "stop-after-submitting": stopping(modules("submits"), "begin_submit", late=True),
     "stop-answer-read": stopping(modules("journal"), "answered", late=False),
     "stop-journaled": stopping(modules("journal"), "answered", late=True),
     "stop-in-poll": stopping(modules("polls"), "ask", late=True),
-    "stop-done-seen": stopping(modules("steps"), "results_ready", late=False),
+    "stop-done-seen": stopping(modules("outcomes"), "results_ready", late=False),
     "stop-kept": stopping(lambda: list(kinds()), "keep", late=True),
 }

@@ -46,6 +46,7 @@ QUICK = {
     "LUMI_TRUST_USER_ID_HEADER": "true",
     "LUMI_WORKER_THREADS": "8",
     "LUMI_LOG_LEVEL": "INFO",
+    "LUMI_RATE_LIMITING": "false",  # all customers come from one address
 }
 
 

@@ -12,10 +12,12 @@ from urllib.parse import quote, urlsplit
 
 from providers.base import (
     Billed,
+    Completion,
     Fault,
     FileRole,
     ImageOrder,
     JobState,
+    LostSubmit,
     ModelOrder,
     ProviderError,
     RemoteFile,
@@ -125,10 +127,20 @@ class ChaosProvider:
     """Images or models, by `kind`."""
 
     name = "chaos"
+    product = "work"
     resubmit_is_free = False
+    batch = 1
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
+
+    def check(self) -> str:
+        """There is nothing to sign in to."""
+        return "loopback"
+
+    def cannot(self, order: ImageOrder | ModelOrder) -> str:
+        """It takes anything."""
+        return ""
 
     def submit(self, order: ImageOrder | ModelOrder) -> Report:
         """Pay."""
@@ -169,10 +181,10 @@ class ChaosProviderWithLookup(ChaosProvider):
 
     name = "chaos-lookup"
 
-    def find(self, reference: str) -> Report | None:
+    def find(self, lost: LostSubmit) -> Report | None:
         """The job of this reference; None: surely no such job."""
         try:
-            return report(decoded(ask("GET", f"/find?reference={quote(reference)}")))
+            return report(decoded(ask("GET", f"/find?reference={quote(lost.reference)}")))
         except ProviderError as error:
             if error.fault == Fault.JOB_LOST:
                 return None
@@ -183,10 +195,12 @@ class ChaosLanguageModel:
     """Four designs, at once."""
 
     name = "chaos"
+    product = "words"
 
-    def complete(self, *, system: str, prompt: str) -> str:
+    def complete(self, *, system: str, prompt: str) -> Completion:
         """Without a network."""
-        return json.dumps({"designs": [f"{prompt[:400]}, {style}" for style in ("round", "real", "cubic", "flat")]})
+        designs = [f"{prompt[:400]}, {style}" for style in ("round", "real", "cubic", "flat")]
+        return Completion(text=json.dumps({"designs": designs}))
 
 
 # What settings.PROVIDERS names.

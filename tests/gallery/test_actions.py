@@ -3,7 +3,7 @@
 import pytest
 from django.db import IntegrityError, transaction
 
-from gallery import actions, facts
+from gallery import actions, facts, sharing
 from gallery.models import Model, Moderation
 from lumi.errors import Conflict, Forbidden, InvalidState, NotFound
 from tests.factories import make_model
@@ -74,18 +74,18 @@ def test_a_finished_or_missing_model_cannot_be_made_again(alice, verb):
 
 def test_publishing_anew_dates_anew_and_twice_changes_nothing(alice):
     model = make_model(alice)
-    first = actions.publish(user=alice, model_id=model.pk)
-    again = actions.publish(user=alice, model_id=model.pk)
+    first = sharing.publish(user=alice, model_id=model.pk)
+    again = sharing.publish(user=alice, model_id=model.pk)
     assert (again.published_at, again.updated_at) == (first.published_at, first.updated_at)
-    hidden = actions.unpublish(user=alice, model_id=model.pk)
+    hidden = sharing.unpublish(user=alice, model_id=model.pk)
     assert (hidden.visibility, hidden.published_at) == ("PRIVATE", None)
-    assert actions.unpublish(user=alice, model_id=model.pk).updated_at == hidden.updated_at
-    assert actions.publish(user=alice, model_id=model.pk).published_at > first.published_at
+    assert sharing.unpublish(user=alice, model_id=model.pk).updated_at == hidden.updated_at
+    assert sharing.publish(user=alice, model_id=model.pk).published_at > first.published_at
 
 
 def test_only_a_finished_model_is_published(alice, unfinished):
     with pytest.raises(InvalidState):
-        actions.publish(user=alice, model_id=unfinished.pk)
+        sharing.publish(user=alice, model_id=unfinished.pk)
 
 
 @pytest.mark.parametrize("fields", [{"completed_at": None}, {"published_at": None}])
@@ -95,7 +95,7 @@ def test_the_database_refuses_a_public_model_that_is_not_finished_and_dated(alic
         Model.objects.filter(pk=model.pk).update(**fields)
 
 
-@pytest.mark.parametrize("verb", [actions.edit, actions.publish, actions.unpublish, actions.remove])
+@pytest.mark.parametrize("verb", [actions.edit, sharing.publish, sharing.unpublish, actions.remove])
 @pytest.mark.parametrize(("public", "error"), [(True, Forbidden), (False, NotFound)])
 def test_only_the_owner_may(alice, bob, verb, public, error):
     model = make_model(alice, public=public)
@@ -107,11 +107,11 @@ def test_only_the_owner_may(alice, bob, verb, public, error):
 
 def test_moderation_hides_and_restores_without_moving_anything_else(alice, bob):
     model, other = make_model(alice, public=True), make_model(alice, public=True)
-    assert actions.moderate(model_ids=[model.pk], moderation=Moderation.HIDDEN) == 1
+    assert sharing.moderate(model_ids=[model.pk], moderation=Moderation.HIDDEN) == 1
     assert set(Model.objects.in_gallery()) == {other}
     assert not Model.objects.visible_to(bob).filter(pk=model.pk).exists()
     assert Model.objects.visible_to(alice).get(pk=model.pk).updated_at == model.updated_at
-    actions.moderate(model_ids=[model.pk], moderation=Moderation.VISIBLE)
+    sharing.moderate(model_ids=[model.pk], moderation=Moderation.VISIBLE)
     assert set(Model.objects.in_gallery()) == {model, other}
 
 

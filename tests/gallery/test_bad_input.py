@@ -76,7 +76,7 @@ def test_a_format_that_is_not_there_is_refused_and_not_counted(as_nobody, alice,
 def test_the_formats_there_are_are_named(as_nobody, alice):
     model = make_model(alice, public=True)
     data = refused(as_nobody.post(f"/api/models/{model.pk}/download", {"format": "fbx"}), 400, "VALIDATION_ERROR")
-    assert data["message"] == "This model is not available in that format. There is: OBJ, GLB, STL."
+    assert data["message"] == "This model is not available in that format. There is: OBJ, GLB, STL, ZIP."
 
 
 @pytest.mark.parametrize(

@@ -152,7 +152,7 @@ def test_a_download_gives_the_file_and_counts(as_nobody, alice, body, format, na
     assert b"".join(as_nobody.get(url.removeprefix("http://testserver"))) == b"content"
 
 
-@pytest.mark.parametrize(("route", "queries"), [("show", 3), ("edit", 6), ("publish", 6), ("download", 3)])
+@pytest.mark.parametrize(("route", "queries"), [("show", 3), ("edit", 6), ("publish", 14), ("download", 3)])
 def test_what_a_call_costs(route, queries, as_alice, alice, django_assert_num_queries):
     model = make_model(alice)
     with django_assert_num_queries(queries):

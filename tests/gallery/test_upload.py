@@ -10,15 +10,23 @@ import pytest
 import trimesh
 from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import SimpleUploadedFile
+from PIL import Image
 
-from gallery import actions, meshes
+from gallery import actions, inspection, meshes
 from gallery.models import Model
-from lumi import clock, files
+from lumi import clock, files, sandbox
 from lumi.models import DoomedFile
 
 BOX = trimesh.creation.box()
 CORE = "http://schemas.microsoft.com/3dmanufacturing/core/2015/02"
 TRIANGLE = '<triangle v1="0" v2="1" v3="2"/>'
+
+
+def parts_of(folder, content):
+    """What an upload consists of, without a process of its own."""
+    (folder / "upload").write_bytes(content)
+    (folder / "unpacked").mkdir()
+    return meshes.parts_of(folder / "upload", folder / "unpacked")
 
 
 def exported(format):
@@ -153,7 +161,13 @@ def test_every_kind_of_model_is_taken(as_alice, alice, kind):
 
 
 @pytest.mark.parametrize("kind", BAD)
-def test_what_is_no_model_is_refused_and_leaves_nothing(as_alice, media, kind):
+def test_what_is_no_model_is_refused(tmp_path, kind):
+    with pytest.raises(meshes.NotAModel):
+        parts_of(tmp_path, BAD[kind])
+
+
+@pytest.mark.parametrize("kind", ["text", "cut glb", "other zip"])
+def test_a_refused_file_leaves_nothing(as_alice, media, kind):
     response = send(as_alice, BAD[kind], "cat.glb")
     assert response.status_code == 400, response.content
     assert response.json()["data"]["code"] == "VALIDATION_ERROR"
@@ -179,10 +193,15 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("kind", BOMBS)
-def test_what_would_grow_too_large_is_refused(as_alice, media, kind, monkeypatch):
+def test_what_would_grow_too_large_is_refused(tmp_path, kind, monkeypatch):
     for name, bound in (("MAX_FACES", 1000), ("MAX_NODES", 100), ("MAX_PARTS", 10), ("MAX_UNPACKED_BYTES", 100_000)):
         monkeypatch.setattr(meshes, name, bound)
-    response = send(as_alice, BOMBS[kind])
+    with pytest.raises(meshes.TooManyFaces):
+        parts_of(tmp_path, BOMBS[kind])
+
+
+def test_a_bomb_is_refused_in_a_sentence_and_leaves_nothing(as_alice, media):
+    response = send(as_alice, hollow_glb(count=2**31))
     assert response.status_code == 400, response.content
     assert response.json()["data"]["message"].startswith("This model is too detailed.")
     assert not Model.objects.exists()
@@ -275,3 +294,87 @@ def test_a_file_whose_row_fails_is_not_left_behind(alice, media):
     DoomedFile.objects.update(after=clock.now())
     files.sweep()
     assert [path for path in media.rglob("*") if path.is_file()] == []
+
+
+# --- A ZIP of an OBJ --------------------------------------------------------------------------------------------------
+def picture(size=(8, 8)):
+    out = io.BytesIO()
+    Image.new("RGB", size).save(out, "PNG")
+    return out.getvalue()
+
+
+def obj_zip(**changed):
+    parts = {
+        "cat/cat.obj": b"mtllib cat.mtl\n" + exported("obj"),
+        "cat/cat.mtl": b"newmtl m\nmap_Kd textures\\Fur.PNG\n",
+        "cat/textures/fur.png": picture(),
+        "__MACOSX/cat/._cat.obj": b"litter",
+        "cat/readme.txt": b"hello",
+    }
+    return zipped({name: part for name, part in (parts | changed).items() if part is not None})
+
+
+def stored(model, role):
+    with default_storage.open(model.key(role)) as file:
+        return file.read()
+
+
+def test_a_zip_of_an_obj_is_taken_with_its_material_and_its_texture(as_alice):
+    shown = send(as_alice, obj_zip(), "小猫 zip.zip").json()["data"]
+    assert (shown["format"], shown["name"]) == ("OBJ", "小猫 zip")
+    assert shown["modelUrl"].endswith(".obj")
+    assert shown["mtlUrl"].endswith(".mtl")
+    assert shown["textureUrl"].endswith(".png")
+    model = Model.objects.get()
+    mesh, library = (stored(model, role) for role in ("obj", "mtl"))
+    assert mesh.startswith(f"mtllib {model.key('mtl').rpartition('/')[2]}\n".encode())
+    assert f"map_Kd {model.key('texture').rpartition('/')[2]}\n".encode() in library
+
+
+def test_a_zip_of_a_bare_obj_is_taken(tmp_path):
+    parts = parts_of(tmp_path, obj_zip(**{"cat/cat.mtl": None, "cat/textures/fur.png": None}))
+    assert set(parts) == {"obj"}
+
+
+def test_a_library_that_names_a_file_elsewhere_gets_none(tmp_path):
+    parts = parts_of(tmp_path, obj_zip(**{"cat/cat.mtl": b"newmtl m\nmap_Kd ../../../../etc/passwd\n"}))
+    assert set(parts) == {"obj", "mtl"}
+
+
+BAD_ZIPS = {
+    "name that leads out": obj_zip(**{"../evil.obj": exported("obj")}),
+    "absolute name": obj_zip(**{"/etc/evil.obj": exported("obj")}),
+    "name from a drive": obj_zip(**{"C:\\evil.obj": exported("obj")}),
+    "two of one name": obj_zip(**{"other/CAT.obj": exported("obj")}),
+    "obj that is none": obj_zip(**{"cat/cat.obj": b"hello"}),
+    "obj that is a picture": obj_zip(**{"cat/cat.obj": picture()}),
+    "texture that is a page": obj_zip(**{"cat/textures/fur.png": b"<html><script>alert(1)</script></html>"}),
+    "texture that is a drawing": obj_zip(**{"cat/textures/fur.png": b"<svg xmlns='http://www.w3.org/2000/svg'/>"}),
+    "texture that is cut": obj_zip(**{"cat/textures/fur.png": picture()[:40]}),
+    "too many entries": zipped({f"{n}.obj": b"" for n in range(101)}),
+    "packed strangely": zipped({"cat.obj": exported("obj")}, zipfile.ZIP_LZMA),
+    "cut": obj_zip()[:-200],
+}
+
+
+@pytest.mark.parametrize("kind", BAD_ZIPS)
+def test_a_zip_made_in_bad_faith_is_refused(tmp_path, kind):
+    with pytest.raises(meshes.NotAModel):
+        parts_of(tmp_path, BAD_ZIPS[kind])
+    assert not list(tmp_path.parent.glob("evil*"))
+
+
+def test_a_zip_that_unpacks_to_much_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(meshes, "MAX_UNPACKED_BYTES", 100_000)
+    with pytest.raises(meshes.NotAModel):
+        parts_of(tmp_path, obj_zip(**{"cat/cat.obj": b"v 0 0 0\n" * 50_000}))
+    assert sum(file.stat().st_size for file in tmp_path.rglob("*") if file.is_file()) < 200_000
+
+
+def test_a_reader_that_dies_is_an_answer_in_a_sentence(as_alice, media, monkeypatch):
+    monkeypatch.setattr(sandbox, "MEMORY", 1)
+    monkeypatch.setattr(inspection, "SECONDS", 0)  # of the processor: the kernel ends it at once
+    response = send(as_alice, GOOD["glb"])
+    assert (response.status_code, response.json()["data"]["code"]) == (400, "VALIDATION_ERROR")
+    assert not Model.objects.exists()
+    assert not media.exists()

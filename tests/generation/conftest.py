@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from generation import polls, queue, steps
+from generation import polls, queue, steps, writing
 from generation.models import GenerationRequest, ImageGenerationJob, ModelGenerationJob, Stale
 from lumi import clock
 from providers import registry
@@ -25,6 +25,16 @@ def builder() -> Vendor:
     return HERE["model"]
 
 
+def second_painter() -> Vendor:
+    """Named in settings.PROVIDERS."""
+    return HERE["second image"]
+
+
+def second_builder() -> Vendor:
+    """Named in settings.PROVIDERS."""
+    return HERE["second model"]
+
+
 def writer() -> Writer:
     """Named in settings.PROVIDERS."""
     return HERE["llm"]
@@ -36,8 +46,8 @@ def vendors(settings: Any) -> Iterator[None]:
     here = "tests.generation.conftest"
     settings.PROVIDERS = {
         "llm": {"scripted": f"{here}.writer"},
-        "image": {"scripted": f"{here}.painter"},
-        "model": {"scripted": f"{here}.builder"},
+        "image": {"scripted": f"{here}.painter", "second": f"{here}.second_painter"},
+        "model": {"scripted": f"{here}.builder", "second": f"{here}.second_builder"},
     }
     settings.LLM_PROVIDERS = settings.IMAGE_PROVIDERS = settings.MODEL_PROVIDERS = ["scripted"]
     generous = {"per_minute": 1000, "at_once": 5}
@@ -46,7 +56,10 @@ def vendors(settings: Any) -> Iterator[None]:
         "image": {**settings.GENERATION["image"], **generous},
         "model": {**settings.GENERATION["model"], **generous},
     }
+    settings.PROVIDER_LIMITS = settings.BUDGETS = {}
     HERE.update(image=Vendor("image"), model=Vendor("model", at_once=False), llm=Writer())
+    HERE["second image"] = Vendor("image", name="second")
+    HERE["second model"] = Vendor("model", name="second", at_once=False)
     registry.get.cache_clear()
     yield
     registry.get.cache_clear()
@@ -64,6 +77,13 @@ def builder_fixture() -> Vendor:
     return HERE["model"]
 
 
+@pytest.fixture
+def two(settings: Any) -> dict[str, Vendor]:
+    """Two providers in each list; the second ones, by kind."""
+    settings.IMAGE_PROVIDERS = settings.MODEL_PROVIDERS = ["scripted", "second"]
+    return {"image": HERE["second image"], "model": HERE["second model"]}
+
+
 @pytest.fixture(name="writer")
 def writer_fixture() -> Writer:
     """The LLM."""
@@ -74,7 +94,7 @@ def turn() -> int:
     """One turn of the clockwork, as `tick` and the workers do it; how much there was to do."""
     designs = queue.claim_designs()
     for request_id, _ in designs:
-        steps.write_designs(GenerationRequest.objects.get(pk=request_id))
+        writing.write_designs(GenerationRequest.objects.get(pk=request_id))
     claims = [(kind, claim) for kind in queue.JOBS for claim in queue.claim(kind)]
     for kind, (job_id, fence) in claims:
         work(queue.jobs_of(kind).claimed(job_id, fence))
@@ -87,6 +107,12 @@ def work(job: Any) -> None:
         return
     with suppress(Stale):
         steps.work_on(job)
+
+
+def work_on(kind: str, claims: list[queue.Claim]) -> None:
+    """What the workers do that hear of these claims."""
+    for claim in claims:
+        work(queue.jobs_of(kind).claimed(*claim))
 
 
 def skip_waits() -> None:

@@ -91,7 +91,7 @@ class TestAdmin:
     def test_a_request_shows_its_pictures_and_cannot_be_changed(self, staff: Client, alice: User) -> None:
         request = make_request(alice, status="COMPLETED")
         page = staff.get(reverse("admin:generation_generationrequest_change", args=[request.id])).content.decode()
-        assert page.count('<img src="/files/images/') == 4
+        assert page.count('<img src="/files/~') == 4
         assert 'name="_save"' not in page
 
     def test_requeue(self, staff: Client, alice: User) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from generation import pipeline, queue, steps
+from generation import pipeline, queue, submits
 from generation.models import GeneratedImage, GenerationRequest, ImageGenerationJob, ModelGenerationJob, ProviderGate
 from lumi import clock
 from lumi.accounts.models import User
@@ -37,7 +37,7 @@ def claimed() -> list[str]:
 def finish() -> None:
     """All that was claimed passes the gate, and is done."""
     for job in ImageGenerationJob.objects.filter(lease_until__isnull=False).with_context():
-        steps.begin_submit(job)
+        submits.begin_submit(job)
     ImageGenerationJob.objects.filter(stage="SUBMITTING").update(
         stage="ENDED", status="COMPLETED", lease_until=None, next_at=None
     )

@@ -6,8 +6,8 @@ import pytest
 from django.contrib import admin
 from django.test import RequestFactory
 
-from generation import pipeline, steps, sweeps
-from generation.models import JobEvent, ModelGenerationJob, ProviderCall
+from generation import outcomes, pipeline, steps, sweeps
+from generation.models import JobEvent, ModelGenerationJob, ProviderCall, Stale
 from lumi import clock, process
 from lumi.accounts.models import User
 from providers.base import Billed, Fault, ProviderError
@@ -127,8 +127,8 @@ class TestLines:
         ModelGenerationJob.objects.update(stage="SUBMITTING", status="RUNNING")
         job = model_job()
         model_job().take(clock.now() + AGO)
-        with pytest.raises(steps.Stale):
-            steps.hold(job, "too late")
+        with pytest.raises(Stale):
+            outcomes.hold(job, "too late")
         assert history(job) == []
 
     def test_outlive_the_job(self, alice: User) -> None:

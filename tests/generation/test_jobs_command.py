@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from generation import pipeline, steps
+from generation import outcomes, pipeline
 from generation.models import (
     GenerationRequest,
     ImageGenerationJob,
@@ -347,7 +347,7 @@ def test_fail_has_the_provider_told_to_stop(alice: User, builder: Vendor) -> Non
     make_request(alice, status="MODEL_PENDING")
     turn()
     jobs("fail", model_job().id)
-    steps.tell_to_stop()
+    outcomes.tell_to_stop()
     assert builder.cancelled == [f"job-{builder.ledger[0]}"]
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from generation import journal, pipeline, queue, steps, sweeps
+from generation import journal, outcomes, pipeline, queue, sweeps
 from generation.models import GenerationRequest, JobEvent, ModelGenerationJob, ProviderCall
 from generation.states import Stage
 from lumi import clock
@@ -35,7 +35,7 @@ LOST = ProviderError(Fault.NETWORK, billed=Billed.UNKNOWN, evidence="reset")
 def killed_before_the_answer_is_used(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     """The worker journals the answer and is killed before it writes anything else."""
     with monkeypatch.context() as patch:
-        patch.setattr(steps, "take_answer", die)
+        patch.setattr(outcomes, "heard", die)
         assert work_until_killed(kind) > 0
 
 
@@ -308,7 +308,7 @@ class TestLookUp:
         sweeps.sweep()
         assert len(vendor.asked) == 1  # not before a lease has passed
         hold = settings.GENERATION["unknown_hold"]
-        ModelGenerationJob.objects.update(next_at=clock.now() + steps.seconds(hold - 61))
+        ModelGenerationJob.objects.update(next_at=clock.now() + outcomes.seconds(hold - 61))
         sweeps.sweep()
         assert (model_job().stage, len(vendor.asked), len(vendor.ledger)) == (Stage.POLLING, 2, 1)
 
@@ -318,7 +318,8 @@ class TestLookUp:
         make_request(alice, status="MODEL_PENDING")
         turn()
         assert model_job().stage == Stage.UNKNOWN
-        ModelGenerationJob.objects.update(next_at=clock.now() + steps.seconds(settings.GENERATION["unknown_hold"] - 61))
+        hold = settings.GENERATION["unknown_hold"]
+        ModelGenerationJob.objects.update(next_at=clock.now() + outcomes.seconds(hold - 61))
         sweeps.sweep()
         turn_to_the_end()
         assert (model_job().status, len(vendor.ledger)) == ("COMPLETED", 1)
@@ -328,7 +329,8 @@ class TestLookUp:
         vendor.say("submit", LOST)
         make_request(alice, status="MODEL_PENDING")
         turn()
-        ModelGenerationJob.objects.update(next_at=clock.now() + steps.seconds(settings.GENERATION["unknown_hold"] - 61))
+        hold = settings.GENERATION["unknown_hold"]
+        ModelGenerationJob.objects.update(next_at=clock.now() + outcomes.seconds(hold - 61))
         sweeps.sweep()
         sweeps.sweep()
         assert (model_job().stage, len(vendor.asked)) == (Stage.UNKNOWN, 1)
@@ -340,7 +342,7 @@ class TestLookUp:
         builder.say("submit", LOST)
         make_request(alice, status="MODEL_PENDING")
         turn()
-        ModelGenerationJob.objects.update(next_at=clock.now() + steps.seconds(1))
+        ModelGenerationJob.objects.update(next_at=clock.now() + outcomes.seconds(1))
         sweeps.sweep()
         assert model_job().stage == Stage.UNKNOWN
 

@@ -10,8 +10,9 @@ from django.db.models import F
 from PIL import Image
 
 from gallery import actions as gallery
+from gallery import sharing
 from gallery.models import Model
-from generation import pipeline, queue, steps
+from generation import outcomes, pipeline, queue
 from generation.models import GeneratedImage, GenerationRequest, ImageGenerationJob, ModelGenerationJob, Stale
 from generation.states import UNFINISHED, JobStatus, RequestStatus
 from lumi import clock
@@ -145,7 +146,7 @@ class TestRetry:
         turn()  # the first job's answer comes when it is in other hands
         assert jobs.filter(stage="SUBMITTING").count() == 1
         for job in jobs.open().with_context():
-            steps.give_up(job, JobStatus.FAILED, code, "")
+            outcomes.give_up(job, JobStatus.FAILED, code, "")
         GenerationRequest.objects.filter(status="IMAGE_COMPLETED").update(status="IMAGE_FAILED")
         pipeline.retry(owner=alice, request_id=request.id)
         turn_to_the_end()
@@ -210,8 +211,8 @@ class TestDiscard:
         self, alice: User, media: Any, django_capture_on_commit_callbacks: Any
     ) -> None:
         request = make_request(alice, status="COMPLETED")
-        model = gallery.publish(user=alice, model_id=Model.objects.get().id)
         with django_capture_on_commit_callbacks(execute=True):
+            model = sharing.publish(user=alice, model_id=Model.objects.get().id)
             pipeline.discard(owner=alice, request_id=request.id)
         assert not GenerationRequest.objects.exists()
         assert len(files_left(media)) == len(model.files)
@@ -223,9 +224,9 @@ class TestDiscard:
         skip_waits()
         batch = queue.take_polls("model", ["scripted"])
         pipeline.discard(owner=alice, request_id=request.id)
-        queue.put_back(batch, {batch.jobs[0].pk: 50})
+        queue.put_back(batch, "scripted", {batch.jobs[0].pk: 50})
         with pytest.raises(Stale):
-            steps.results_ready(batch.jobs[0], builder.done("x"))
+            outcomes.results_ready(batch.jobs[0], builder.done("x"))
         assert not Model.objects.exists()
         assert len(builder.ledger) == 1
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from generation import pipeline, polls, queue, steps, sweeps
+from generation import pipeline, polls, queue, submits, sweeps
 from generation.messages import DEFAULT, sentence
 from generation.models import GenerationRequest, ImageGenerationJob, JobEvent, ModelGenerationJob
 from lumi import clock
@@ -49,7 +49,7 @@ class TestEveryStage:
     def test_while_it_waits(self, alice: User, builder: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
         """Killed between the claim and the commit that says SUBMITTING."""
         make_request(alice, status="MODEL_PENDING")
-        monkeypatch.setattr(steps, "begin_submit", die)
+        monkeypatch.setattr(submits, "begin_submit", die)
         assert lose_workers() == 4
         assert_given_up(builder, paid=0)
         events = Counter(JobEvent.objects.values_list("event", flat=True))
@@ -97,7 +97,7 @@ class TestEveryStage:
         self, alice: User, builder: Vendor, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         make_request(alice, status="MODEL_PENDING")
-        monkeypatch.setattr(steps, "begin_submit", die)
+        monkeypatch.setattr(submits, "begin_submit", die)
         killed = 0
         for _ in range(6):
             killed += work_until_killed("model")
@@ -120,7 +120,7 @@ class TestThreeAreForgiven:
     def test_the_fourth_worker_finishes_it(self, alice: User, builder: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
         make_request(alice, status="MODEL_PENDING")
         with monkeypatch.context() as patch:
-            patch.setattr(steps, "begin_submit", die)
+            patch.setattr(submits, "begin_submit", die)
             assert lose_workers(3) == 3
         turn_to_the_end()
         assert (model_job().status, len(builder.ledger)) == ("COMPLETED", 1)
@@ -160,7 +160,7 @@ class TestThreeAreForgiven:
     def test_a_retry_starts_to_count_anew(self, alice: User, builder: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
         request = make_request(alice, status="MODEL_PENDING")
         with monkeypatch.context() as patch:
-            patch.setattr(steps, "begin_submit", die)
+            patch.setattr(submits, "begin_submit", die)
             lose_workers()
         pipeline.retry(owner=alice, request_id=request.id)
         assert model_job().recoveries == 0

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -10,10 +11,11 @@ import pytest
 from django.db import connection, transaction
 
 from generation import pipeline, polls, queue
-from generation.models import GenerationRequest, JobEvent, ModelGenerationJob
+from generation.models import GenerationRequest, JobEvent, ModelGenerationJob, ProviderCall
 from lumi import clock
 from lumi.accounts.models import User
 from providers.base import Billed, Fault, JobState, ProviderError, Report
+from tests.factories import make_request
 from tests.generation.accidents import at_the_vendor, model_job
 from tests.generation.conftest import skip_waits, turn, turn_to_the_end
 from tests.generation.test_queue import in_threads
@@ -161,6 +163,21 @@ class TestAnswers:
         turn()
         assert set(ModelGenerationJob.objects.values_list("status", flat=True)) == {"COMPLETED"}
 
+    @pytest.mark.parametrize(
+        ("state", "cost"), [(JobState.DONE, 2.4), (JobState.FAILED, 0)], ids=["done", "failed free of charge"]
+    )
+    def test_what_was_used_there_is_what_it_cost(
+        self, alice: User, builder: Vendor, settings: Any, state: JobState, cost: float
+    ) -> None:
+        settings.PRICES = {"scripted:work": 0.12}
+        make_request(alice, status="MODEL_PENDING")
+        turn()
+        error = ProviderError(Fault.JOB_FAILED, permanent=True) if state == JobState.FAILED else None
+        builder.say("poll", replace(builder.done("x"), state=state, units=20, error=error))
+        skip_waits()
+        turn()
+        assert float(ProviderCall.objects.get().cost) == cost
+
     def test_one_that_failed_there_does_not_stop_the_others(
         self, alice: User, builder: Vendor, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -228,8 +245,8 @@ class TestAnswers:
         other = queue.take_polls("model", ["scripted"])
         ids = [job.pk for job in slow.jobs]
         assert ids == [job.pk for job in other.jobs]
-        queue.put_back(slow, {ids[0]: 99})
-        queue.put_back_unanswered(slow, ids, ProviderError(Fault.NETWORK))
+        queue.put_back(slow, "scripted", {ids[0]: 99})
+        queue.put_back_unanswered(slow, "scripted", ids, ProviderError(Fault.NETWORK))
         queue.put_back_unasked(slow, ids)
         job = model_job()
         assert (job.holder, job.progress, job.error_code) == (other.token, 40, "")

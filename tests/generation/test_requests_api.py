@@ -164,7 +164,7 @@ class TestList:
         with django_assert_num_queries(6):  # person, count, requests, images with jobs, models, facts of models
             page = data(as_alice.get("/api/requests"))
         assert len(page) == rows
-        assert page[0]["model"]["modelUrl"].startswith("http://testserver/files/models/")
+        assert page[0]["model"]["modelUrl"].startswith("http://testserver/files/~")
 
     def test_nobody(self, as_nobody: APIClient) -> None:
         failed(as_nobody.get("/api/requests"), 401, "UNAUTHORIZED")
@@ -192,7 +192,7 @@ class TestRetrieve:
         assert b"".join(response.streaming_content) == b"content"
 
     @pytest.mark.parametrize(
-        ("language", "sentence"), [("en", "This did not work"), ("en-GB,en;q=0.9,zh;q=0.5", "This did not work")]
+        ("language", "sentence"), [("en", "The service that"), ("en-GB,en;q=0.9,zh;q=0.5", "The service that")]
     )
     def test_errors_are_sentences_without_the_vendors_words(
         self, as_alice: APIClient, alice: User, language: str, sentence: str
@@ -279,7 +279,7 @@ class TestChoose:
             {"requestId": "{id}", "imageIndex": 4},
             {"requestId": "{id}", "imageIndex": -1},
             {"requestId": "{id}", "imageIndex": "0"},
-            {"requestId": "{id}", "imageIndex": 1.0},
+            {"requestId": "{id}", "imageIndex": 1.5},
             {"requestId": "{id}", "imageIndex": True},
             {"requestId": "{id}", "imageIndex": None},
             {"requestId": 5, "imageIndex": 0},

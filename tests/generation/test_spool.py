@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.db import OperationalError
 
-from generation import journal, steps, sweeps
+from generation import journal, outcomes, sweeps
 from generation.models import GenerationRequest, ProviderCall
 from generation.states import Stage
 from lumi.accounts.models import User
@@ -44,7 +44,7 @@ class TestWithoutADatabase:
     ) -> None:
         settings.DATA_DIR = tmp_path
         request = make_request(alice, status="MODEL_PENDING")
-        away.setattr(steps, "take_answer", die)
+        away.setattr(outcomes, "heard", die)
         assert work_until_killed("model") == 1
         (file,) = journal.spool_folder().iterdir()
         assert (file.stem, json.loads(file.read_text())["outcome"]) == (builder.ledger[0], "ACCEPTED")

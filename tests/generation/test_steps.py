@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from kombu.exceptions import OperationalError
 
-from generation import pipeline, steps, sweeps
+from generation import outcomes, pipeline, sweeps, writing
 from generation.models import GeneratedImage, GenerationRequest, ImageGenerationJob, ModelGenerationJob, Stale
 from generation.states import JobStatus, Stage
 from lumi import celery_app, clock, files
@@ -80,16 +80,16 @@ class TestDesigns:
     def test_a_doubled_bell_asks_once(self, alice: User, writer: Writer) -> None:
         request = pipeline.start(owner=alice, prompt="a cat")
         first, second = (GenerationRequest.objects.get(pk=request.pk) for _ in range(2))
-        steps.write_designs(first)
+        writing.write_designs(first)
         with pytest.raises(Stale):
-            steps.write_designs(second)
+            writing.write_designs(second)
         assert writer.asked == ["a cat"]
 
     def test_a_claim_that_is_over_writes_nothing(self, alice: User) -> None:
         request = pipeline.start(owner=alice, prompt="a cat")
         GenerationRequest.objects.update(fence=7)
         with pytest.raises(Stale):
-            steps.write_designs(request)
+            writing.write_designs(request)
         assert set(request.images.values_list("prompt", flat=True)) == {""}
 
 
@@ -365,7 +365,7 @@ class TestModels:
         known = {image.key for image in request.images.all()} | {f["key"] for f in model_job(request).model.files}
         assert {str(path.relative_to(media)) for path in media.rglob("*") if path.is_file()} == known
 
-    def test_a_storage_that_cannot_be_read_costs_a_try_and_no_money(
+    def test_a_storage_that_cannot_be_read_costs_neither_a_try_nor_money(
         self, alice: User, builder: Vendor, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         request = make_request(alice, status="MODEL_PENDING")
@@ -373,7 +373,7 @@ class TestModels:
             broken.setattr("django.core.files.storage.default_storage.open", lambda *_: (_ for _ in ()).throw(OSError))
             turn()
         job = model_job(request)
-        assert (job.stage, job.status, job.retry_count, job.lease_until) == ("WAITING", "RETRYING", 1, None)
+        assert (job.stage, job.status, job.retry_count, job.lease_until) == ("WAITING", "RETRYING", 0, None)
         turn_to_the_end()
         assert (reload(request).status, len(builder.ledger)) == ("COMPLETED", 1)
 
@@ -458,7 +458,7 @@ class TestMeanwhile:
         old = model_job(request)
         model_job(request).take(until="2030-01-01T00:00:00Z")
         with pytest.raises(Stale):
-            steps.results_ready(old, builder.done("x"))
+            outcomes.results_ready(old, builder.done("x"))
         assert model_job(request).stage == "POLLING"
 
     def test_updated_at_moves_with_everything_under_it(self, alice: User, builder: Vendor) -> None:

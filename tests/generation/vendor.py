@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL import Image
 
-from providers.base import FileRole, JobState, RemoteFile, Report, ResultFile
+from providers.base import Completion, FileRole, JobState, RemoteFile, Report, ResultFile
 
 RESULTS = {
     "image": {FileRole.IMAGE: "picture.png"},
@@ -42,16 +42,24 @@ class Vendor:
     at_once: bool = True  # answers a submit with the result, as image vendors do
     resubmit_is_free: bool = False
     name: str = "scripted"
+    product: str = "work"
+    batch: int = 1
+    beyond: str = ""  # why it cannot do an order
     script: dict[str, list[Any]] = field(default_factory=lambda: {"submit": [], "poll": [], "fetch": []})
     ledger: list[str] = field(default_factory=list)
     orders: list[Any] = field(default_factory=list)
     polls: list[str] = field(default_factory=list)
+    fetched: list[tuple[str, ...]] = field(default_factory=list)  # the addresses of each fetch
     cancelled: list[str] = field(default_factory=list)
     during: dict[str, Any] = field(default_factory=dict)  # what happens in the world while a call is under way
 
     def say(self, call: str, *answers: Any) -> None:
         """What the next calls are answered."""
         self.script[call].extend(answers)
+
+    def cannot(self, order: Any) -> str:
+        """What the test says."""
+        return self.beyond
 
     def submit(self, order: Any) -> Report:
         """Take the order, and charge for it, unless the script refuses."""
@@ -60,7 +68,8 @@ class Vendor:
         answer = self.next("submit")
         if answer is None:
             self.ledger.append(order.reference)
-            return self.done(f"job-{order.reference}") if self.at_once else self.running(f"job-{order.reference}", 0)
+            ref, count = f"job-{order.reference}", getattr(order, "count", 1)
+            return self.done(ref, count) if self.at_once else self.running(ref, 0)
         if getattr(answer, "billed", None) in (None, "UNKNOWN", "YES"):
             self.ledger.append(order.reference)
         return self.give(answer)
@@ -74,6 +83,7 @@ class Vendor:
 
     def fetch(self, files: tuple[RemoteFile, ...], folder: Path) -> list[ResultFile]:
         """Small files of the right kinds."""
+        self.fetched.append(tuple(file.url for file in files))
         self.happen("fetch")
         answer = self.next("fetch")
         if answer is not None:
@@ -90,10 +100,12 @@ class Vendor:
         path.write_bytes(png() if path.suffix == ".png" else CONTENTS.get(path.name, b"mesh"))
         return ResultFile(role=role, path=path)
 
-    def done(self, ref: str) -> Report:
-        """A report of success."""
+    def done(self, ref: str, count: int = 1) -> Report:
+        """A report of success, with the results of so many orders."""
         files = tuple(
-            RemoteFile(role=role.value, url=f"https://vendor.test/{name}") for role, name in RESULTS[self.kind].items()
+            RemoteFile(role=role.value, url=f"https://vendor.test/{number or ''}{name}")
+            for number in range(count)
+            for role, name in RESULTS[self.kind].items()
         )
         return Report(state=JobState.DONE, ref=ref, files=files)
 
@@ -125,7 +137,9 @@ class Writer:
     asked: list[str] = field(default_factory=list)
     name: str = "scripted"
 
-    def complete(self, *, system: str, prompt: str) -> str:
+    product: str = "words"
+
+    def complete(self, *, system: str, prompt: str) -> Completion:
         """The next answer, else four designs."""
         self.asked.append(prompt)
         answer = (
@@ -133,4 +147,4 @@ class Writer:
         )
         if isinstance(answer, BaseException):
             raise answer
-        return answer
+        return answer if isinstance(answer, Completion) else Completion(text=answer)

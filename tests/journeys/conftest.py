@@ -5,13 +5,13 @@ from collections.abc import Iterator
 import pytest
 
 from tests.journeys.people import Person, sign_up
-from tests.journeys.stack import Stack, running_stack
+from tests.journeys.stack import Stack, running
 
 
 @pytest.fixture(scope="session")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The processes."""
-    yield from running_stack(tmp_path_factory.mktemp("journeys"))
+    yield from running(Stack(tmp_path_factory.mktemp("journeys")))
 
 
 @pytest.fixture

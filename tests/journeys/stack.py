@@ -189,9 +189,8 @@ def make_database(url: str) -> None:
     connection.close()
 
 
-def running_stack(folder: Path) -> Iterator[Stack]:
+def running(stack: Stack) -> Iterator[Stack]:
     """A stack that is ended whatever happens."""
-    stack = Stack(folder)
     stack.prepare()
     try:
         stack.start()

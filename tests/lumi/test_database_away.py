@@ -17,11 +17,12 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.db import DatabaseError, InterfaceError, OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from rest_framework.test import APIClient
-from rest_framework_simplejwt.tokens import AccessToken
 
 from generation.api.views import RequestViewSet
 from generation.models import GenerationRequest
-from lumi.accounts.models import User
+from lumi.accounts.models import Session, User
+from lumi.accounts.signing import AccessToken
+from tests.conftest import client_of
 
 ROOT = Path(__file__).parents[2]
 AWAY = [
@@ -55,8 +56,9 @@ def away(response: Any) -> None:
 @pytest.fixture
 def client_of_alice(alice: User) -> APIClient:
     """Gets the error as the world does."""
-    token = f"Bearer {AccessToken.for_user(alice)}"
-    return APIClient(raise_request_exception=False, headers={"accept-language": "en", "authorization": token})
+    client = client_of(alice)
+    client.raise_request_exception = False
+    return client
 
 
 class TestInside:
@@ -66,7 +68,7 @@ class TestInside:
         away(client_of_alice.get("/api/requests"))
 
     def test_authentication(self, client_of_alice: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("lumi.accounts.models.User.objects.get", broken(AWAY[1]))
+        monkeypatch.setattr("lumi.accounts.models.Session.objects.admitting", broken(AWAY[1]))
         away(client_of_alice.get("/api/requests"))
         away(client_of_alice.post("/api/requests", {"prompt": "x"}))
 
@@ -161,6 +163,4 @@ class TestARealServer:
 
 def some_token() -> str:
     """A token that the server would take, if it could look the person up."""
-    token = AccessToken()
-    token["user_id"] = "somebody"
-    return str(token)
+    return str(AccessToken.of(Session(user_id="somebody")))

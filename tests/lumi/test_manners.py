@@ -120,10 +120,10 @@ class TestService:
 class TestFiles:
     @pytest.fixture
     def key(self, media: Any) -> str:
-        path = media / "models" / "o" / "r" / "猫 cat.glb"
+        path = media / "public" / "models" / "o" / "r" / "猫 cat.glb"
         path.parent.mkdir(parents=True)
         path.write_bytes(b"glTF")
-        return "models/o/r/猫 cat.glb"
+        return "public/models/o/r/猫 cat.glb"
 
     def test_are_served_with_their_type_to_any_origin(self, client: Client, key: str) -> None:
         response = client.get(f"/files/{key}")

@@ -132,18 +132,18 @@ class TestSettings:
     @pytest.mark.parametrize(
         ("variables", "begins"),
         [
-            ({"LUMI_S3_PUBLIC_DOMAIN": "cdn.example/lumi"}, "https://cdn.example/lumi/models/x/cat.glb"),
+            ({"LUMI_S3_PUBLIC_DOMAIN": "cdn.example/lumi"}, "https://cdn.example/lumi/public/models/x/cat.glb"),
             (
                 {"LUMI_S3_PUBLIC_DOMAIN": "127.0.0.1:9000/lumi", "LUMI_S3_PUBLIC_PROTOCOL": "http"},
-                "http://127.0.0.1:9000/lumi/models/x/cat.glb",
+                "http://127.0.0.1:9000/lumi/public/models/x/cat.glb",
             ),
-            ({"LUMI_S3_ENDPOINT_URL": "http://127.0.0.1:9000", "LUMI_S3_ADDRESSING": "path"}, "http://127.0.0.1:9000/lumi/models/x/cat.glb?"),
+            ({"LUMI_S3_ENDPOINT_URL": "http://127.0.0.1:9000", "LUMI_S3_ADDRESSING": "path"}, "http://127.0.0.1:9000/lumi/public/models/x/cat.glb?"),
         ],
     )  # fmt: skip
     def test_addresses_on_an_object_store(self, tmp_path: Path, variables: dict[str, str], begins: str) -> None:
         keys = {"LUMI_S3_ACCESS_KEY": "a", "LUMI_S3_SECRET_KEY": "b"}
         store = {"LUMI_S3_BUCKET": "lumi", "LUMI_S3_REGION": "us-east-1", **keys}
-        code = "from lumi import files; print(files.url('models/x/cat.glb'))"
+        code = "from lumi import files; print(files.url('public/models/x/cat.glb'))"
         address = in_a_process_with({**store, **variables}, code, tmp_path)
         assert address.startswith(begins)
         if begins.endswith("?"):
@@ -152,7 +152,7 @@ class TestSettings:
 
 
 def test_the_disk_is_the_storage_of_a_new_machine() -> None:
-    assert type(storages["default"]).__name__ == "FileSystemStorage"
+    assert type(storages["default"]).__name__ == "Disk"
 
 
 def test_every_setting_is_in_the_example() -> None:

@@ -75,7 +75,7 @@ def test_subjects_differ_in_shape() -> None:
 
 
 def test_the_design_of_the_offline_llm_draws_the_users_subject() -> None:
-    design = OfflineLanguageModel().complete(system="", prompt="小猫").split('"')[3]
+    design = OfflineLanguageModel().complete(system="", prompt="小猫").text.split('"')[3]
     assert design.startswith("小猫，")
     assert draw_png(design, 0) == draw_png("小猫", 0)
 

@@ -13,7 +13,7 @@ PROMPTS = ["a small red dragon with wings", "一只戴帽子的小猫", "猫" * 
 
 def designs_of(prompt: str) -> list[str]:
     model: LanguageModel = OfflineLanguageModel()
-    answer = json.loads(model.complete(system="any rules", prompt=prompt))
+    answer = json.loads(model.complete(system="any rules", prompt=prompt).text)
     assert set(answer) == {"designs"}
     designs: list[str] = answer["designs"]
     return designs

@@ -126,12 +126,22 @@ class Command(Requeueing):
         if self.as_json:
             self.print_json(found)
             return
-        table = table_of("queue", "waiting", "running", "unknown", "oldest wait", "paused by", "breakers open")
+        table = table_of(
+            "queue",
+            "waiting",
+            "running",
+            "unknown",
+            "oldest wait",
+            "paused by",
+            "breakers open",
+            "budgets near or over",
+        )
         for row in found:
             numbers = (str(row[word]) for word in ("waiting", "running", "unknown"))
             table.add_row(
-                row["queue"], *numbers, age(row["oldestSeconds"]), plain(row["pausedBy"]), ", ".join(row["breakers"])
-            )
+                row["queue"], *numbers, age(row["oldestSeconds"]), plain(row["pausedBy"]),
+                ", ".join(row["breakers"]), ", ".join(row["budgets"]),
+            )  # fmt: skip
         self.print_table(table)
 
     def print_facts(self, title: str, facts: dict[str, Any]) -> None:

@@ -1,8 +1,11 @@
-"""Who is calling: a JWT, or a trusted gateway's word. Every refusal is a 401 in the envelope."""
+"""Who is calling: somebody signed in, a script with an API token, or a trusted gateway's word.
+
+Every refusal is a 401 in the envelope; a token that is good, but not for this, a 403. `request.auth` is the row by
+which they came: the Session or the ApiToken; None for a gateway.
+"""
 
 import logging
 import re
-from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
@@ -11,9 +14,10 @@ from django.utils.translation import gettext_lazy as _
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
-from rest_framework_simplejwt.authentication import JWTAuthentication
 
-from lumi.accounts.models import User
+from lumi.accounts import sessions, tokens
+from lumi.accounts.models import ApiToken, Session, User
+from lumi.api.permissions import require_scope
 from lumi.errors import Unauthorized
 
 logger = logging.getLogger(__name__)
@@ -26,15 +30,54 @@ class SignInRefused(Unauthorized, AuthenticationFailed):
     message = _("Your sign-in is not valid or has expired. Please log in again.")
 
 
-class TokenAuthentication(JWTAuthentication):
-    """`Authorization: Bearer <jwt>`."""
+class TokenRefused(SignInRefused):
+    """A script's."""
 
-    def authenticate(self, request: Request) -> tuple[Any, Any] | None:
-        """The person and the token; None without one. Raises SignInRefused."""
-        try:
-            return super().authenticate(request)
-        except AuthenticationFailed as error:
-            raise SignInRefused from error
+    message = _("This API token is wrong, expired or revoked. Please use another one.")
+
+
+class TokenAuthentication(BaseAuthentication):
+    """`Authorization: Bearer …`: a session's access token, or an API token."""
+
+    def authenticate(self, request: Request) -> tuple[User, Session | ApiToken] | None:
+        """The person and how they came; None without a token. Raises SignInRefused, TokenMayNot."""
+        text = bearer_of(request)
+        if text is None:
+            return None
+        came = by_api_token(text, request) if text.startswith(tokens.PREFIX) else by_session(text)
+        return came.user, came
+
+    def authenticate_header(self, request: Request) -> str:
+        """What to answer a 401 with."""
+        return "Bearer"
+
+
+def bearer_of(request: Request) -> str | None:
+    """What stands after “Bearer”; None where the header is missing or of another kind. Raises SignInRefused."""
+    words = request.headers.get("authorization", "").split()
+    if not words or words[0].lower() != "bearer":
+        return None
+    if len(words) != 2:
+        raise SignInRefused
+    return words[1]
+
+
+def by_session(text: str) -> Session:
+    """Raises SignInRefused."""
+    session = sessions.find(access_token=text)
+    if session is None:
+        raise SignInRefused
+    return session
+
+
+def by_api_token(text: str, request: Request) -> ApiToken:
+    """Raises TokenRefused; TokenMayNot for what its scopes do not cover, whoever else may do it."""
+    token = tokens.find(text=text)
+    if token is None:
+        raise TokenRefused
+    view = (request.parser_context or {}).get("view")
+    require_scope(scopes=token.scopes, view=view, method=request.method or "")
+    return token
 
 
 class GatewayAuthentication(BaseAuthentication):

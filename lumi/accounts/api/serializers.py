@@ -9,9 +9,10 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from lumi.accounts.addresses import one_spelling
-from lumi.accounts.models import Purpose, User
+from lumi.accounts.models import ApiToken, Leaving, Purpose, Scope, Session, User
 from lumi.accounts.statistics import statistics_of
-from lumi.api.fields import FileUrlField, StrictTextField, TimestampField
+from lumi.accounts.tokens import FORM, MOST_DAYS
+from lumi.api.fields import FileUrlField, StrictIntegerField, StrictTextField, TimestampField
 
 
 class AddressField(StrictTextField, serializers.EmailField):
@@ -42,10 +43,10 @@ class CodeField(StrictTextField):
 
 
 class PurposeField(serializers.ChoiceField):
-    """What a code is for; lower case will do."""
+    """What a code is for that anybody may ask for; lower case will do."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(choices=Purpose.values, **kwargs)
+        super().__init__(choices=[Purpose.LOGIN.value, Purpose.REGISTER.value], **kwargs)
 
     def to_internal_value(self, data: Any) -> str:
         """The purpose. Raises ValidationError."""
@@ -92,6 +93,66 @@ class RegisterSerializer(LoginSerializer):
         return name and " ".join(name.split())
 
 
+class LanguageField(serializers.ChoiceField):
+    """A language that Lumi speaks, or null."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        help_text = "In which mails are written; null: in that of whoever asks for them."
+        super().__init__(
+            choices=[code for code, _name in settings.LANGUAGES], allow_null=True, help_text=help_text, **kwargs
+        )
+
+    def to_internal_value(self, data: Any) -> str:
+        """The language. Raises ValidationError."""
+        if not isinstance(data, str):
+            self.fail("invalid_choice", input=type(data).__name__)
+        return super().to_internal_value(data)
+
+    def to_representation(self, value: str) -> str | None:  # type: ignore[override]
+        """null for none."""
+        return value or None
+
+
+class EditMeSerializer(serializers.Serializer[Any]):
+    """What a person changes of themselves; what is left away stays."""
+
+    name = StrictTextField(
+        max_length=100, required=False, allow_null=True, help_text="What others see; null: a name that Lumi makes up."
+    )
+    language = LanguageField(required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """A name is one line; null is kept as ""."""
+        return {field: " ".join((value or "").split()) for field, value in attrs.items()}
+
+
+class AvatarSerializer(serializers.Serializer[Any]):
+    """A picture: PNG, JPEG or WebP, at least 64 × 64 pixels. Its middle is kept, at most 512 pixels wide and high."""
+
+    file = serializers.FileField()
+
+
+class NewAddressSerializer(serializers.Serializer[Any]):
+    """The address that the account shall have."""
+
+    email = AddressField()
+
+
+class LeaveSerializer(serializers.Serializer[Any]):
+    """The code that was mailed to the account's address, and what becomes of the models in the gallery."""
+
+    code = CodeField()
+    publicModels = serializers.ChoiceField(
+        [("keep", "keep"), ("remove", "remove")],
+        source="public_models",
+        help_text="`keep`: they stay in the gallery, without a name. `remove`: they go like all the rest.",
+    )
+
+    def validate_publicModels(self, value: str) -> Leaving:
+        """As it is kept."""
+        return Leaving[value.upper()]
+
+
 class RefreshSerializer(serializers.Serializer[Any]):
     """A refresh token."""
 
@@ -105,6 +166,7 @@ class UserSerializer(serializers.Serializer[User]):
     email = serializers.EmailField()
     name = serializers.CharField(source="shown_name")
     avatarUrl = FileUrlField(source="avatar", allow_null=True)
+    language = LanguageField(read_only=True)
     createdAt = TimestampField(source="created_at")
     lastLoginAt = TimestampField(source="last_login", allow_null=True)
     isStaff = serializers.BooleanField(source="is_staff")
@@ -127,7 +189,7 @@ class TokenPairSerializer(serializers.Serializer[Any]):
     refreshToken = serializers.CharField(source="refresh_token")
 
 
-class SessionSerializer(TokenPairSerializer):
+class SignedInSerializer(TokenPairSerializer):
     """Tokens, and whose they are."""
 
     user = UserSerializer()
@@ -138,3 +200,78 @@ class MeSerializer(serializers.Serializer[Any]):
 
     status = serializers.ChoiceField(["authenticated", "unauthenticated"])
     user = UserSerializer(allow_null=True)
+
+
+class SessionSerializer(serializers.Serializer[Session]):
+    """One sign-in of the caller's."""
+
+    id = serializers.CharField()
+    device = serializers.CharField(help_text="What the client called itself when it signed in (User-Agent).")
+    createdAt = TimestampField(source="created_at")
+    lastUsedAt = TimestampField(source="last_used_at", help_text="When it last got tokens.")
+    expiresAt = TimestampField(source="expires_at", help_text="When it ends, unless it gets tokens before.")
+    isCurrent = serializers.SerializerMethodField(help_text="Whether this call was made in it.")
+
+    def get_isCurrent(self, session: Session) -> bool:
+        """Whether the caller is in it."""
+        return bool(session == self.context["request"].auth)
+
+
+class ScopesField(serializers.ListField):
+    """What a token may do: each once, in one order."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(child=serializers.ChoiceField(Scope.values), min_length=1, **kwargs)
+
+    def to_internal_value(self, data: Any) -> list[str]:
+        """The scopes. Raises ValidationError."""
+        given = super().to_internal_value(data)
+        return [scope for scope in Scope.values if scope in given]
+
+
+SCOPES = (
+    "`read`: see what the person sees. `generate`: requests and models from them, also to cancel and delete requests. "
+    "`publish`: change, publish, upload and delete models, like and keep them. None includes another."
+)
+
+
+class NewApiTokenSerializer(serializers.Serializer[Any]):
+    """A token to be made."""
+
+    name = StrictTextField(max_length=100, help_text="What it is for, to know it again by.")
+    scopes = ScopesField(help_text=SCOPES)
+    expiresInDays = StrictIntegerField(
+        min_value=1, max_value=MOST_DAYS, source="days", help_text="Days until it expires."
+    )
+
+    def validate_name(self, name: str) -> str:
+        """A name is one line."""
+        return " ".join(name.split())
+
+
+class ApiTokenSerializer(serializers.Serializer[ApiToken]):
+    """A token of the caller's, without what must stay secret."""
+
+    id = serializers.CharField()
+    name = serializers.CharField()
+    scopes = ScopesField(help_text=SCOPES)
+    createdAt = TimestampField(source="created_at")
+    expiresAt = TimestampField(source="expires_at", help_text="It stays in the list afterwards, until it is revoked.")
+    lastUsedAt = TimestampField(source="last_used_at", allow_null=True, help_text="To the minute.")
+
+
+class CreatedApiTokenSerializer(ApiTokenSerializer):
+    """A token, this once with its text."""
+
+    secret = serializers.SerializerMethodField(
+        help_text="The token itself, for “Authorization: Bearer lumi_…”. It is never shown again."
+    )
+
+    @extend_schema_field({
+        "type": "string",
+        "pattern": f"^{FORM.pattern}$",
+        "example": "lumi_Zk3vVn0yqf1mT8sXH2dLr7cQwEo5uYbA9gJiKpN4x6U0a1b2c3d",
+    })  # fmt: skip
+    def get_secret(self, token: ApiToken) -> str:
+        """What its owner must keep."""
+        return str(self.context["text"])

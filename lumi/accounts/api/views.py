@@ -1,37 +1,40 @@
-"""The doors of accounts: sign in, stay signed in, sign out, who am I."""
+"""The doors of accounts: sign in, stay signed in, sign out; sessions and API tokens."""
 
-from contextlib import suppress
 from typing import Any
 
-from django.conf import settings
-from django.utils.translation import get_language
-from django.utils.translation import gettext as _
+from django.db.models import QuerySet
+from django.db.models.functions import Now
 from drf_spectacular.utils import OpenApiResponse, extend_schema
-from rest_framework.exceptions import AuthenticationFailed
-from rest_framework.permissions import AllowAny
+from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
-from lumi.accounts import codes, sessions
+from lumi.accounts import codes, sessions, tokens
+from lumi.accounts.api.answers import code_sent, show, spoken
 from lumi.accounts.api.serializers import (
+    ApiTokenSerializer,
     CodeSentSerializer,
+    CreatedApiTokenSerializer,
     LoginSerializer,
-    MeSerializer,
+    NewApiTokenSerializer,
     RefreshSerializer,
     RegisterSerializer,
     SendCodeSerializer,
     SessionSerializer,
+    SignedInSerializer,
     TokenPairSerializer,
 )
-from lumi.api.calls import checked
+from lumi.accounts.models import ApiToken, Session
+from lumi.api.calls import caller, checked
+from lumi.api.schema import fails
 from lumi.api.views import OpenView
 
 
-def show(kind: type[Serializer[Any]], request: Request, value: object) -> Any:
-    """The value on the wire."""
-    return kind(value, context={"request": request}).data
+def device_of(request: Request) -> str:
+    """What the client calls itself."""
+    return request.headers.get("User-Agent", "")
 
 
 class SendCodeView(OpenView):
@@ -41,47 +44,56 @@ class SendCodeView(OpenView):
     def post(self, request: Request) -> Response:
         """Mail a sign-in code. The answer is the same whether or not the address is known."""
         asked = checked(SendCodeSerializer, request)
-        language = get_language() or settings.LANGUAGE_CODE
-        codes.send_code(email=asked["email"], purpose=asked["type"], language=language)
-        return Response({
-            "message": _("We have sent you a code. Please look into your mailbox."),
-            "expiresIn": int(settings.CODE_LIFETIME.total_seconds()),
-            "retryAfter": int(settings.CODE_INTERVAL.total_seconds()),
-        })  # fmt: skip
+        codes.send_code(email=asked["email"], purpose=asked["type"], language=spoken())
+        return code_sent()
 
 
 class RegisterView(OpenView):
     """`POST /api/auth/register`."""
 
     @extend_schema(
-        operation_id="register", request=RegisterSerializer, responses={201: SessionSerializer}, tags=["accounts"]
+        operation_id="register",
+        request=RegisterSerializer,
+        responses={201: SignedInSerializer, **fails(409)},
+        tags=["accounts"],
     )
     def post(self, request: Request) -> Response:
         """Create an account with a REGISTER code, and sign in."""
-        session = sessions.register(**checked(RegisterSerializer, request))
-        return Response(show(SessionSerializer, request, session), status=201)
+        signed_in = sessions.register(**checked(RegisterSerializer, request), device=device_of(request))
+        return Response(show(SignedInSerializer, request, signed_in), status=201)
 
 
 class LoginView(OpenView):
     """`POST /api/auth/login`."""
 
-    @extend_schema(operation_id="login", request=LoginSerializer, responses=SessionSerializer, tags=["accounts"])
+    @extend_schema(
+        operation_id="login",
+        request=LoginSerializer,
+        responses={200: SignedInSerializer, **fails(403, 404)},
+        tags=["accounts"],
+    )
     def post(self, request: Request) -> Response:
         """Sign in with a LOGIN code. A wrong code is a 400; the right code of an unregistered address a 404."""
-        session = sessions.log_in(**checked(LoginSerializer, request))
-        return Response(show(SessionSerializer, request, session))
+        signed_in = sessions.log_in(**checked(LoginSerializer, request), device=device_of(request))
+        return Response(show(SignedInSerializer, request, signed_in))
 
 
 class RefreshView(OpenView):
     """`POST /api/auth/refresh`."""
 
     @extend_schema(
-        operation_id="refreshToken", request=RefreshSerializer, responses=TokenPairSerializer, tags=["accounts"]
+        operation_id="refreshToken",
+        request=RefreshSerializer,
+        responses={200: TokenPairSerializer, **fails(401)},
+        tags=["accounts"],
     )
     def post(self, request: Request) -> Response:
-        """A new pair of tokens. A refresh token works once."""
-        session = sessions.refresh(**checked(RefreshSerializer, request))
-        return Response(show(TokenPairSerializer, request, session))
+        """A new pair of tokens. A refresh token works once; an old one ends its session, for everybody who is in it.
+
+        For some seconds the token that was just replaced gives the same successor again, for whoever lost the answer.
+        """
+        signed_in = sessions.refresh(**checked(RefreshSerializer, request))
+        return Response(show(TokenPairSerializer, request, signed_in))
 
 
 class LogoutView(OpenView):
@@ -94,24 +106,71 @@ class LogoutView(OpenView):
         tags=["accounts"],
     )
     def post(self, request: Request) -> Response:
-        """End the session of a refresh token, once or twice: the answer is the same."""
+        """End the session of a refresh token. Its access tokens stop working at once; doing it twice is no error."""
         sessions.log_out(**checked(RefreshSerializer, request))
         return Response(None)
 
 
-class MeView(APIView):
-    """`GET /api/auth/me`."""
+class OwnRowsView(GenericAPIView[Any]):
+    """Pages of what is the caller's."""
 
-    permission_classes = (AllowAny,)
+    def page(self, kind: type[Serializer[Any]], rows: QuerySet[Any]) -> Response:
+        """The page that the query asks for, the newest first."""
+        found = self.paginate_queryset(rows.filter(user=caller(self.request)).order_by("-pk")) or []
+        return self.get_paginated_response([show(kind, self.request, row) for row in found])
 
-    def perform_authentication(self, request: Request) -> None:
-        """Here a bad token is an answer ("unauthenticated"), not an error: DRF makes the caller anonymous."""
-        with suppress(AuthenticationFailed):
-            super().perform_authentication(request)
 
-    @extend_schema(operation_id="me", responses=MeSerializer, tags=["accounts"])
+class SessionsView(OwnRowsView):
+    """`GET` and `DELETE /api/auth/sessions`."""
+
+    @extend_schema(operation_id="listSessions", responses=SessionSerializer(many=True), tags=["accounts"])
     def get(self, request: Request) -> Response:
-        """Whether the caller is signed in, and as whom. Always 200."""
-        user = request.user if request.user.is_authenticated else None
-        status = "authenticated" if user else "unauthenticated"
-        return Response(show(MeSerializer, request, {"status": status, "user": user}))
+        """Where the caller is signed in, the latest sign-in first."""
+        return self.page(SessionSerializer, Session.objects.live().filter(expires_at__gt=Now()))
+
+    @extend_schema(operation_id="endOtherSessions", responses={200: None}, tags=["accounts"])
+    def delete(self, request: Request) -> Response:
+        """Sign out everywhere else."""
+        here = request.auth if isinstance(request.auth, Session) else None  # a gateway has no session
+        sessions.end_others(user=caller(request), but=here)
+        return Response(None)
+
+
+class SessionView(APIView):
+    """`DELETE /api/auth/sessions/{id}`."""
+
+    @extend_schema(operation_id="endSession", responses={200: None}, tags=["accounts"])
+    def delete(self, request: Request, session_id: str) -> Response:
+        """Sign out there. Its tokens stop working at once."""
+        sessions.end_own(user=caller(request), session_id=session_id)
+        return Response(None)
+
+
+class TokensView(OwnRowsView):
+    """`GET` and `POST /api/auth/tokens`."""
+
+    @extend_schema(operation_id="listApiTokens", responses=ApiTokenSerializer(many=True), tags=["accounts"])
+    def get(self, request: Request) -> Response:
+        """The caller's API tokens, the newest first, also the expired ones."""
+        return self.page(ApiTokenSerializer, ApiToken.objects.kept())
+
+    @extend_schema(
+        operation_id="createApiToken",
+        request=NewApiTokenSerializer,
+        responses={201: CreatedApiTokenSerializer, **fails(409)},
+        tags=["accounts"],
+    )
+    def post(self, request: Request) -> Response:
+        """Make a token for a script. Its text is in this answer and nowhere else."""
+        token, text = tokens.create(user=caller(request), **checked(NewApiTokenSerializer, request))
+        return Response(show(CreatedApiTokenSerializer, request, token, text=text), status=201)
+
+
+class TokenView(APIView):
+    """`DELETE /api/auth/tokens/{id}`."""
+
+    @extend_schema(operation_id="revokeApiToken", responses={200: None}, tags=["accounts"])
+    def delete(self, request: Request, token_id: str) -> Response:
+        """Revoke it. It stops working at once."""
+        tokens.revoke_own(user=caller(request), token_id=token_id)
+        return Response(None)

@@ -1,0 +1,1 @@
+"""Clients that strangers' generators make from the published contract, and a journey with each."""

@@ -1,0 +1,1 @@
+"""The contract against the real vendors. Opt-in: it needs keys, and it spends money."""

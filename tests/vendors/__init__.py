@@ -1,0 +1,1 @@
+"""Vendors on the loopback: each as strict as the real one, and each can be told to misbehave."""

@@ -1,4 +1,4 @@
-"""`make test`: the whole suite twice, on SQLite and on real MariaDB + Redis. Both must run and pass.
+"""`make test`: the whole suite on SQLite and on real MariaDB + Redis, and once what knows neither. All must pass.
 
 What is missing is installed where that is allowed (root, apt); else it is named and the run fails. Arguments go to
 pytest.
@@ -27,6 +27,7 @@ class Pass:
     name: str
     environment: dict[str, str]
     folder: Path
+    only: str = ""  # a part of the tests; all of them when empty
     process: subprocess.Popen[bytes] | None = None
     began: float = 0.0
     seconds: float = 0.0
@@ -44,6 +45,7 @@ class Pass:
     def start(self, arguments: list[str]) -> None:
         """Start pytest, in a session of its own: Ctrl-C reaches it from here, once."""
         command = [sys.executable, "-m", "pytest", "-o", f"cache_dir={self.folder / self.name}-cache", *arguments]
+        command += [self.only] if self.only else []
         data = {"LUMI_DATA_DIR": str(self.folder / f"{self.name}-data"), "PYTHONUNBUFFERED": "1"}
         environment = clean_environment() | data | self.environment
         with self.output.open("ab") as out:
@@ -64,7 +66,7 @@ def main() -> int:
     try:
         provide()
         with services.servers() as addresses, tempfile.TemporaryDirectory(prefix="lumi-tests-") as folder:
-            passes = both(addresses, Path(folder))
+            passes = all_of(addresses, Path(folder))
             run(passes, sys.argv[1:])
             if os.environ.get("LUMI_TEST_AGAIN"):
                 run_red_ones_again(passes)
@@ -85,7 +87,7 @@ def say(line: str) -> None:
 
 
 def provide() -> None:
-    """Everything that both passes need, or MissingError: the second pass is never left out."""
+    """Everything that the passes need, or MissingError: none is ever left out."""
     if may_install() and (lacking := services.missing()):
         apt_install(services.packages(lacking))
     if not services.can_import("MySQLdb"):
@@ -122,22 +124,24 @@ def complaint(lacking: list[str]) -> str:
     """Exactly what is missing and what brings it."""
     names = " ".join(services.packages(lacking))
     return (
-        f"missing: {', '.join(lacking)}.\nBoth passes must run, so nothing was tested. On Debian and Ubuntu, as root: "
+        f"missing: {', '.join(lacking)}.\nAll passes must run, so nothing was tested. On Debian and Ubuntu, as root: "
         f"apt-get install {names}\nOr name running servers: LUMI_TEST_DATABASE_URL=mysql://user:password@host/name "
         "LUMI_TEST_REDIS_URL=redis://host:6379/0"
     )
 
 
-# --- The two passes -------------------------------------------------------------------------------------------------
+# --- The passes -----------------------------------------------------------------------------------------------------
 
 
-def both(addresses: dict[str, str], folder: Path) -> list[Pass]:
+def all_of(addresses: dict[str, str], folder: Path) -> list[Pass]:
     """The passes. LUMI_TEST_PASS tells the tests which one they are in, and what to insist on."""
     file = f"sqlite:///{folder}/lumi.sqlite3"
     redis = addresses["redis"]
+    on_sqlite = where("sqlite", database=file, cache="", broker="memory://localhost")
     return [
-        Pass("sqlite", where("sqlite", database=file, cache="", broker="memory://localhost"), folder),
+        Pass("sqlite", on_sqlite, folder),
         Pass("mariadb", where("mariadb", database=addresses["database"], cache=redis, broker=redis), folder),
+        Pass("providers", on_sqlite | {"LUMI_TEST_PASS": "providers"}, folder, only="tests/providers"),
     ]
 
 
@@ -153,7 +157,7 @@ def clean_environment() -> dict[str, str]:
 
 
 def run(passes: list[Pass], arguments: list[str]) -> None:
-    """Both at once; each one's output in one piece when it is over."""
+    """All at once; each one's output in one piece when it is over."""
     say(f"at once: {' and '.join(each.name for each in passes)}")
     try:
         for each in passes:
@@ -211,7 +215,7 @@ def sum_up(passes: list[Pass], arguments: list[str]) -> int:
     for each in passes:
         lines = each.output.read_text(errors="replace").strip().splitlines() or ["no output"]
         say(f"{each.name:<8} {each.seconds:4.0f} s  exit code {each.code}  {lines[-1]}")
-    say("both passes are green" if good else "FAILED")
+    say("all passes are green" if good else "FAILED")
     return 0 if good else 1
 
 

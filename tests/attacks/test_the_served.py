@@ -16,6 +16,7 @@ from tests.journeys.stack import Stack
 pytestmark = pytest.mark.journey
 
 GUESSERS, GUESSES = 8, 200
+MAILS_A_MINUTE, A_FEW = 60, 5  # a window that slides counts its past by weight
 CHARSETS = ["utf-16", "utf-7", "hex", "idna", "unicode_escape", "nonsense", '"']
 
 
@@ -72,8 +73,8 @@ class TestMail:
         ip = another_ip()
         with ThreadPoolExecutor(GUESSERS) as pool:
             answers = list(pool.map(lambda number: self.ask(stack, f"{number}@bombed.example.com", ip), range(100)))
-        assert answers.count(429) >= 40
-        assert len(mails_to(stack, "@bombed.example.com")) == answers.count(200) <= 60
+        assert len(mails_to(stack, "@bombed.example.com")) == answers.count(200) <= MAILS_A_MINUTE + A_FEW
+        assert set(answers) == {200, 429}
 
 
 # --- Hosts, verbs, charsets -------------------------------------------------------------------------------------------

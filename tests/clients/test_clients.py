@@ -33,8 +33,9 @@ def run(*command: str | Path, folder: Path, path: str = "") -> None:
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder with the generated package. A warning is a failure: part of the contract would be missing."""
     folder = tmp_path_factory.mktemp("python")
-    made = ("generate", "--path", CONTRACT, "--meta", "none", "--output-path", folder / "lumi_client")
-    run(Path(sys.executable).parent / "openapi-python-client", *made, "--fail-on-warning", folder=folder)
+    options = ("--meta", "none", "--config", HERE / "python.yaml", "--fail-on-warning")
+    made = ("generate", "--path", CONTRACT, "--output-path", folder / "lumi_client", *options)
+    run(Path(sys.executable).parent / "openapi-python-client", *made, folder=folder)
     return folder
 
 

@@ -174,7 +174,7 @@ def _kill_group(process: int) -> None:
     try:
         if _is_worker(process):
             os.killpg(process, signal.SIGKILL)
-    except ProcessLookupError:
+    except (ProcessLookupError, FileNotFoundError):  # it has just ended
         return
 
 

@@ -141,9 +141,14 @@ SECRETS = ["secret-key", "lumi.sqlite3", "etc/passwd", "manage.py"]
 
 def raw(stack: Stack, target: str) -> bytes:
     """The answer to a request line exactly as it is given."""
+    rest = "HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Forwarded-For: 203.0.113.9\r\nConnection: close\r\n\r\n"
+    return exchange(stack, f"GET {target} {rest}".encode("latin-1"))
+
+
+def exchange(stack: Stack, sent: bytes) -> bytes:
+    """What comes back, until the connection is closed."""
     with socket.create_connection(("127.0.0.1", stack.port), timeout=60) as connection:
-        head = f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Forwarded-For: 203.0.113.9\r\nConnection: close\r\n\r\n"
-        connection.sendall(head.encode("latin-1"))
+        connection.sendall(sent)
         return b"".join(iter(lambda: connection.recv(65_536), b""))
 
 
@@ -156,3 +161,28 @@ def test_no_path_leads_out_of_a_folder(stack: Stack, root: str, up: str) -> None
             answer = raw(stack, f"{root}/{f'{up}/' * steps}{secret}")
             assert answer.split(b" ", 2)[1] in (b"400", b"404"), answer
             assert not any(word in answer for word in (key, b"SQLite format", b"root:", b"DJANGO_SETTINGS")), answer
+
+
+# --- What is no HTTP --------------------------------------------------------------------------------------------------
+
+
+NO_HTTP = {
+    "no first line": b"HELLO\r\n\r\n",
+    "a header without a colon": b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nEvil\r\n\r\n",
+    "a space before the colon": b"GET / HTTP/1.1\r\nHost : 127.0.0.1\r\n\r\n",
+    "a length below nothing": b"POST /api/requests HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: -5\r\n\r\n",
+    "two lengths": b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+    "a strange encoding": b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: gzip\r\n\r\n",
+    "a chunk that is none": b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n\r\n",
+    "two gigabytes": b"POST /api/requests HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 2000000000\r\n\r\n",
+    "a hundred megabytes": b"POST /api/models/upload HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 99999999\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("kind", NO_HTTP)
+def test_what_is_no_http_is_refused_in_the_envelope(stack: Stack, kind: str) -> None:
+    answer = exchange(stack, NO_HTTP[kind])
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.split(b" ")[1] == (b"413" if kind.endswith("bytes") else b"400"), answer
+    assert json.loads(body)["data"]["code"] == "VALIDATION_ERROR"
+    assert b"waitress" not in answer

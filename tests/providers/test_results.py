@@ -331,7 +331,9 @@ class TestTheWay:
             assert self.downloaded(answer(b"x"), tmp_path) == 1
             assert proxy.connections == 0
 
-    def test_it_is_never_held_in_memory(self, tmp_path: Path) -> None:
+    def test_it_is_never_held_in_memory(self, tmp_path: Path, settings: Any) -> None:
+        settings.PROVIDER_SECONDS = {"connect": 60.0, "ask": 60.0, "pay": 60.0, "download": 60.0}
+
         def large(_server: RawServer, connection: socket.socket) -> None:
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (128 * MEGABYTE))
             for _ in range(128):

@@ -17,7 +17,9 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 from waitress import create_server, wasyncore
 
+from lumi.api.parsers import ENVELOPE_BYTES
 from lumi.embedded import EmbeddedWorker, recover
+from lumi.refusals import Channel
 from lumi.wsgi import application
 
 logger = logging.getLogger("lumi.http")
@@ -134,16 +136,20 @@ class HttpServer:
 def listen(host: str, port: int, channels: dict[int, Any]) -> Any:
     """The listening server. Raises CommandError with a sentence when the address cannot be had."""
     try:
-        return create_server(
+        server = create_server(
             logged(application),
             map=channels,
             host=host,
             port=port,
             threads=settings.WEB_THREADS,
             ident="",
+            max_request_body_size=settings.MAX_MODEL_UPLOAD_BYTES
+            + ENVELOPE_BYTES,  # the greatest that anybody may send
             # Django reads X-Forwarded-Proto itself, and only where a setting says that a proxy sets it.
             clear_untrusted_proxy_headers=settings.SECURE_PROXY_SSL_HEADER is None,
         )
+        server.channel_class = Channel
+        return server
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise CommandError(f"Port {port} is taken. Stop what uses it, or choose another: PORT=8001.") from None

@@ -21,8 +21,8 @@ from lumi.accounts.models import User
 from tests.factories import make_user
 
 # What would say the same twice. Providers know no database and no broker, and their tests mostly wait: they are a pass
-# of their own. Strangers' data is for the production database; strangers' clients meet no database.
-ELSEWHERE = {"sqlite": ("providers", "fuzz"), "mariadb": ("providers", "clients")}
+# of their own. Strangers' data is for the production database; strangers' clients, and a bucket, meet no database.
+ELSEWHERE = {"sqlite": ("providers", "fuzz"), "mariadb": ("providers", "clients", "s3", "attacks/test_strings.py")}
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

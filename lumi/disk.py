@@ -18,10 +18,9 @@ from django.http.response import HttpResponseBase
 from django.utils.crypto import constant_time_compare, salted_hmac
 from whitenoise.responders import NotARegularFileError, Response, SlicedFile, StaticFile
 
-from lumi.files import content_type, disposition, is_public
+from lumi.files import FOR_EVER, content_type, disposition, is_public
 
 SAME_FOR = 3600
-FOR_EVER = "public, max-age=31536000, immutable"
 SIGNED = "~"
 
 

@@ -29,6 +29,7 @@ from lumi.models import DoomedFile
 
 logger = logging.getLogger(__name__)
 
+FOR_EVER = "public, max-age=31536000, immutable"  # what lies under a public key never changes
 PUBLIC = "public/"  # with it begin the keys of what everybody may read
 ORPHAN_AGE = timedelta(hours=1)  # a file whose owner was not committed by then will have none
 WORKSPACES = settings.DATA_DIR / "tmp"

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from storages.backends.s3 import S3Storage
 from storages.utils import clean_name
 
-from lumi.files import content_type, disposition, is_public
+from lumi.files import FOR_EVER, content_type, disposition, is_public
 
 SAME_FOR = 3600  # seconds in which an address is not signed anew
 MOST_ADDRESSES = 4096  # remembered
@@ -53,12 +53,12 @@ class Store(S3Storage):
             raise
 
     def get_object_parameters(self, name: str) -> dict[str, str]:
-        """What the store says of a file to whoever fetches it: the same as the disk (`lumi.files.serve`)."""
+        """What the store says of a file to whoever fetches it: the same as the disk (`lumi.disk`)."""
         return {
             "ContentType": content_type(name),
             "ContentDisposition": disposition(name),
             # What lies under a key never changes.
-            "CacheControl": "public, max-age=31536000, immutable" if is_public(name) else "private, max-age=86400",
+            "CacheControl": FOR_EVER if is_public(name) else "private, max-age=86400",
         }
 
     def url(self, name: str, *args: Any, **options: Any) -> str:

@@ -30,11 +30,6 @@ def listed(kind: str) -> list[str]:
     return list(dict.fromkeys(names[kind]))
 
 
-def first(kind: str) -> str:
-    """The name of the provider to ask for new work."""
-    return listed(kind)[0]
-
-
 def offline_llm() -> "LanguageModel":
     """Designs by rule."""
     return OfflineLanguageModel()

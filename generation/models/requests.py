@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from generation.models.words import IMAGES_PER_REQUEST, MAX_PROMPT, Stale, one_of, words_of
 from generation.querysets import RequestQuerySet
-from generation.states import REQUEST_MOVES, ImageStatus, Phase, RequestStatus, check_request_move, phase_of
+from generation.states import ImageStatus, Phase, RequestStatus, check_request_move, phase_of
 from lumi.ids import IdField
 
 
@@ -72,11 +72,6 @@ class GenerationRequest(models.Model):
     def phase(self) -> Phase:
         """Computed from the status."""
         return phase_of(self.status, self.ended_from)
-
-    @property
-    def is_final(self) -> bool:
-        """Nothing can happen to it any more, not even a retry."""
-        return not REQUEST_MOVES[RequestStatus(self.status)]
 
     def move(self, status: RequestStatus, **fields: Any) -> None:
         """The only writer of `status`. Raises IllegalMove (a bug) and Stale (somebody was faster)."""

@@ -108,9 +108,15 @@ class TestPublic:
         assert get(client, found[0])["Cache-Control"] == "public, max-age=31536000, immutable"
 
     def test_files_still_find_each_other(self, as_alice: APIClient, alice: User, settled: Any) -> None:
-        model = settled(sharing.publish, user=alice, model_id=make_model(alice).pk)
-        assert model.key("obj").rpartition("/")[0] == model.key("obj").rpartition("/")[0]
-        assert len(model.files) == 6
+        made = make_model(alice)
+        folder = files.new_folder("models", alice.pk)
+        together = [{**file, "key": f"{folder}/{file['key'].rpartition('/')[2]}"} for file in made.files]
+        for old, new in zip(made.files, together, strict=True):
+            default_storage.copy(old["key"], new["key"])
+        Model.objects.update(files=together)
+        model = settled(sharing.publish, user=alice, model_id=made.pk)
+        assert len({file["key"].rpartition("/")[0] for file in model.files}) == 1
+        assert folder.rpartition("/")[2] not in model.key("obj")  # under a new secret
 
     def test_what_was_given_away_opens_nothing_once_it_is_private_again(
         self, as_alice: APIClient, alice: User, client: Client, settled: Any

@@ -29,6 +29,7 @@ QUICK = {
     "LUMI_LEASE_SECONDS": "2",
     "LUMI_BELL_SECONDS": "1",
     "LUMI_CALL_DEADLINE_SECONDS": "1",
+    "LUMI_PROVIDER_PAY_SECONDS": "10",  # a question to the LLM whose worker was killed is asked again after it
     "LUMI_TICK_SECONDS": "0.2",
     "LUMI_SWEEP_SECONDS": "0.5",
     "LUMI_UNKNOWN_HOLD_SECONDS": "2",

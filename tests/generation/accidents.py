@@ -36,10 +36,10 @@ def at_the_vendor(owner: User, number: int) -> list[str]:
     for _ in range(number):
         make_request(owner, status="MODEL_GENERATING")
     ids = list(ModelGenerationJob.objects.order_by("created_at", "id").values_list("pk", flat=True))
+    now = clock.now()
     for age, pk in enumerate(reversed(ids)):
-        ModelGenerationJob.objects.filter(pk=pk).update(
-            next_at=clock.now() - timedelta(milliseconds=age), provider_job_id=f"at-{pk}"
-        )
+        due = now - timedelta(milliseconds=age)
+        ModelGenerationJob.objects.filter(pk=pk).update(next_at=due, provider_job_id=f"at-{pk}")
     return ids
 
 

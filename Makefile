@@ -1,7 +1,7 @@
 # The one door for commands. `make` alone tells what there is.
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
-.PHONY: help run demo superuser test fuzz live chaos bench-polling chaos-limits lint audit format check messages schema clean venv venv-dev
+.PHONY: help run demo superuser test fuzz live chaos bench-polling chaos-limits bench-staff lint audit format check messages schema clean venv venv-dev
 
 # The first of these that is really there (a name on the PATH may be an empty shim), is 3.11+ and can make a virtual
 # environment; else the first that is 3.11+. `make PYTHON=/path/to/python3 ...` overrules it.
@@ -52,6 +52,9 @@ bench-polling: venv-dev ## ARGS="--jobs 5000 --seconds 60": 3D jobs in flight on
 chaos-limits: venv-dev ## ARGS="--workers 8 --seconds 300": the providers' limits under many processes
 	@exec $(PY) -m tests.chaos.bench_limits $(ARGS)
 
+bench-staff: venv-dev ## ARGS="--models 100000": how long staff wait for every page of the admin, on MariaDB
+	@exec $(PY) -m tests.bench.staff_lists $(ARGS)
+
 lint: venv-dev ## ruff, and its format
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
@@ -72,7 +75,7 @@ check: lint ## lint, types, arrows between rooms, holes, migrations, production 
 	 LUMI_ALLOWED_HOSTS=lumi.example.com EMAIL_URL=smtp://user:password@mail.example.com:587 $(MANAGE) check --deploy --fail-level WARNING
 
 messages: venv-dev ## collect the sentences to translate, and compile the catalogues
-	@$(PY) -m babel.messages.frontend -q extract -k gettext_lazy -k ngettext_lazy:1,2 -k pgettext_lazy:1c,2 \
+	@$(PY) -m babel.messages.frontend -q extract -F pyproject.toml -k gettext_lazy -k ngettext_lazy:1,2 -k pgettext_lazy:1c,2 \
 	 --no-location --no-wrap --sort-output --omit-header -o lumi/locale/django.pot $(ROOMS)
 	@$(PY) -m babel.messages.frontend -q update -D django -i lumi/locale/django.pot -d lumi/locale --no-fuzzy-matching --no-wrap --ignore-pot-creation-date
 	@$(PY) -m babel.messages.frontend -q compile -D django -d lumi/locale

@@ -14,12 +14,14 @@ from django.utils.text import get_valid_filename
 from django.utils.translation import gettext_lazy as _
 
 from gallery.inspection import inspect
-from gallery.models import Model, Source, StoredFile
+from gallery.models import Model, Moderation, Source, StoredFile, Visibility
 from gallery.names import name_from_file
-from lumi import files, wavefront
+from lumi import files, wavefront, wordfilter
 from lumi.accounts.models import User
 from lumi.again import again_after_deadlock
 from lumi.errors import Conflict, Forbidden, InvalidState, NotFound, TooLarge
+from lumi.models import FilterRule
+from lumi.wordfilter import only_welcome
 
 Person = User | AnonymousUser
 MAX_STEM = 60  # characters of a file's name: 180 bytes in Chinese, and file systems take 255
@@ -54,6 +56,14 @@ def get_own(*, user: User, model_id: str) -> Model:
     if model.owner_id != user.pk:
         raise NotYours
     model.owner = user
+    return model
+
+
+def locked(model_id: str) -> Model:
+    """The model, whosever it is, locked until the transaction ends. Raises NotFound."""
+    model = Model.objects.select_for_update().with_id(model_id)
+    if model is None:
+        raise NotFound
     return model
 
 
@@ -98,13 +108,23 @@ def change_unfinished(model_id: str, **fields: Any) -> None:
 
 
 # --- What its owner does ----------------------------------------------------------------------------------------------
+@only_welcome(FilterRule.Scope.NAME, "name", "description")
 @again_after_deadlock
 @transaction.atomic
 def edit(*, user: User, model_id: str, name: str | None = None, description: str | None = None) -> Model:
-    """Change what is given; None leaves it as it is."""
+    """Change what is given; None leaves it as it is. Staff look again at what everybody reads."""
     model = get_own(user=user, model_id=model_id)
     given = {"name": name, "description": description}
-    return change(model, **{field: value for field, value in given.items() if value is not None})
+    fields: dict[str, Any] = {field: value for field, value in given.items() if value is not None}
+    if says_something_new(model, fields):
+        fields["review_since"] = model.review_since or timezone.now()
+    return change(model, **fields)
+
+
+def says_something_new(model: Model, fields: dict[str, Any]) -> bool:
+    """Whether everybody would read other words. What staff have hidden is for an appeal, not for the queue."""
+    is_read = model.visibility == Visibility.PUBLIC and model.moderation != Moderation.HIDDEN
+    return is_read and any(getattr(model, field) != value for field, value in fields.items())
 
 
 def change(model: Model, **fields: Any) -> Model:
@@ -135,9 +155,7 @@ def erase(*, model_id: str) -> None:
     locking would be a deadlock.
     """
     import_string(settings.GALLERY_BEFORE_REMOVE)(model_id)
-    model = Model.objects.select_for_update().with_id(model_id)
-    if model is None:
-        raise NotFound
+    model = locked(model_id)
     keys = [file["key"] for file in model.files]
     model.delete()
     files.doom(keys)
@@ -168,12 +186,13 @@ def view(*, user: Person, model_id: str) -> Model:
 def upload(*, owner: User, file: UploadedFile, name: str = "") -> Model:
     """A person's own model file: private, finished at once. What it is, its content says, never its name.
 
-    Raises TooLarge and Invalid.
+    Raises TooLarge, Unwelcome and Invalid.
     """
     if (file.size or 0) > settings.MAX_MODEL_UPLOAD_BYTES:
         raise TooLarge(_("This file is too large."))
-    stored = store_checked(owner, file)
     own_name = name or name_from_file(file.name or "") or str(_("My model"))
+    wordfilter.check(own_name, FilterRule.Scope.NAME, field="name")
+    stored = store_checked(owner, file)
     with transaction.atomic():
         files.own(part["key"] for part in stored)
         return create_uploaded(owner, own_name, stored)

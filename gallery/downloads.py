@@ -52,6 +52,8 @@ def file_of_format(model: Model, format: str) -> StoredFile:
 
 def make_zip(model: Model) -> StoredFile:
     """All files of the model in one, kept with them from now on. Raises NotFound when it is gone meanwhile."""
+    if not model.files:
+        raise NotFound
     main = PurePath((model.main_file or model.files[0])["key"])
     key = f"{files.new_folder('models', model.owner_id, public=is_for_all(model))}/{main.stem}.{ALL}"
     with files.workspace() as folder:

@@ -4,12 +4,17 @@ from collections.abc import Iterator, Sequence
 from typing import Any, TypedDict
 
 from django.conf import settings
-from django.db.models import Sum
+from django.db.models import QuerySet, Sum
+from django.urls import reverse
+from django.utils.http import urlencode
 from django.utils.module_loading import import_string
+from django.utils.translation import gettext_lazy as _
 
-from gallery.models import Model
+from gallery.models import Model, Moderation, Report, Visibility
 from lumi.accounts.exports import Record, each, path_for
 from lumi.accounts.models import User
+
+MOST_COUNTED = 2000
 
 
 class JobFacts(TypedDict):
@@ -37,6 +42,12 @@ def facts_of(model_ids: Sequence[str]) -> dict[str, ModelFacts]:
     return found
 
 
+def prompts_of(model_ids: Sequence[str]) -> dict[str, str]:
+    """The sentences that these models were asked for with, where there are any: for staff."""
+    found: dict[str, str] = import_string(settings.GALLERY_MODEL_PROMPTS)(list(model_ids))
+    return found
+
+
 def count_models(user: User) -> int:
     """How many models a person has, finished or not."""
     return Model.objects.owned_by(user).count()
@@ -50,6 +61,34 @@ def count_public_models(user: User) -> int:
 def count_received_likes(user: User) -> int:
     """How many likes a person's models have in all."""
     return Model.objects.owned_by(user).aggregate(likes=Sum("like_count", default=0))["likes"]
+
+
+def facts_of_person(user_id: str) -> list[dict[str, Any]]:
+    """Models and reports, for staff who look at a person (the slot PERSON_FACTS): label, value, link."""
+    models = Model.objects.filter(owner_id=user_id)
+    public = models.filter(visibility=Visibility.PUBLIC)
+    out_of_sight = models.exclude(moderation=Moderation.VISIBLE)
+    made, received = Report.objects.filter(reporter_id=user_id), Report.objects.filter(model__owner_id=user_id)
+    own = {"owner__id__exact": user_id}
+    return [
+        {"label": _("models"), "value": bounded(models), "link": link("model", **own)},
+        {"label": _("public models"), "value": bounded(public), "link": link("model", **own, visibility="PUBLIC")},
+        {"label": _("hidden models"), "value": bounded(out_of_sight), "link": link("model", **own)},
+        {"label": _("reports made"), "value": bounded(made), "link": link("report", reporter__id__exact=user_id)},
+        {"label": _("reports received"), "value": bounded(received),
+         "link": link("model", **own, open_reports__gt="0")},
+    ]  # fmt: skip
+
+
+def bounded(rows: "QuerySet[Any]") -> str:
+    """How many there are, as far as anybody counts."""
+    count = rows[:MOST_COUNTED].count()
+    return f"{count}+" if count == MOST_COUNTED else str(count)
+
+
+def link(table: str, **filters: str) -> str:
+    """The admin's list of these rows."""
+    return f"{reverse(f'admin:gallery_{table}_changelist')}?{urlencode(filters)}"
 
 
 def export(user: User) -> Iterator[Record]:
@@ -77,3 +116,10 @@ def exported(model: Model) -> dict[str, Any]:
         "completedAt": model.completed_at,
         "failedAt": model.failed_at,
     }
+
+
+def file_keys() -> Iterator[tuple[str, str]]:
+    """Every model file's storage key, and whose it is (the ground's slot FILE_KEYS)."""
+    for model in each(Model.objects.only("pk", "files")):
+        for file in model.files:
+            yield file["key"], f"model {model.pk}"

@@ -2,7 +2,8 @@
 
 Each check reads no more than the file says it holds, and refuses what would become more than MAX_FACES triangles. For
 strangers' files this runs as a program in a sandbox (`gallery.inspection`): `python -m gallery.meshes FILE FOLDER`
-prints what the model consists of as JSON, {"parts": {role: path}}, or {"refused": "broken" | "detailed"}.
+prints what the model consists of as JSON, {"parts": {role: path}}, or {"refused": "broken" | "detailed"};
+`python -m gallery.meshes glb FILE TARGET` writes the model as one GLB, to be looked at; prints {} or the same refusal.
 """
 
 import json
@@ -10,8 +11,10 @@ import re
 import sys
 import warnings
 import zipfile
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from io import BytesIO
+from itertools import count
 from pathlib import Path
 from typing import IO, Any
 from xml.parsers import expat
@@ -29,6 +32,8 @@ MAX_PARTS = 1_000
 MAX_UNPACKED_BYTES = 400 * 1024 * 1024
 STL_HEADER, STL_FACE = 84, 50
 OBJ_SHAPE = re.compile(rb"^[ \t]*([vf][ \t][^\r\n]*)", re.MULTILINE)
+STANDING_ON_Z = ("stl", "3mf")  # a printer's files; in a GLB, y points up
+Z_TO_Y = np.array([[1.0, 0, 0, 0], [0, 0, 1.0, 0], [0, -1.0, 0, 0], [0, 0, 0, 1.0]])
 OBJ_TEXTURE_AND_NORMAL = re.compile(rb"/[^\s]*")
 
 
@@ -247,14 +252,136 @@ class ThreeMfReader:
         bounded(self.faces)
 
 
+# --- To be looked at --------------------------------------------------------------------------------------------------
+class Beside(trimesh.resolvers.Resolver):
+    """Files of one folder by their bare names, and no others, whatever an OBJ says."""
+
+    def __init__(self, folder: Path) -> None:
+        self.files = {path.name: path for path in folder.iterdir() if path.is_file()}
+
+    def get(self, key: str) -> bytes:
+        """A file's content. Raises KeyError."""
+        return self.files[key.strip()].read_bytes()
+
+    def keys(self) -> Any:
+        """What there is."""
+        return self.files.keys()
+
+    def namespaced(self, namespace: str) -> "Beside":
+        """There are no folders in it."""
+        return self
+
+    def write(self, name: str, data: Any) -> None:
+        """Nothing is written."""
+        raise NotImplementedError
+
+
+def write_glb(path: Path, target: Path) -> None:
+    """The model at `path` as one GLB; an OBJ finds its materials and its texture beside it. Raises NotAModel and
+    TooManyFaces."""
+    format = check(path)
+    try:
+        scene = trimesh.Scene(placed_shapes(path)) if format == "3mf" else loaded(path, format)
+        if format in STANDING_ON_Z:
+            scene.apply_transform(Z_TO_Y)
+        target.write_bytes(scene.export(file_type="glb"))
+    except REFUSED:
+        raise
+    except Exception as error:  # an odd file may raise anything
+        raise NotAModel from error
+
+
+def loaded(path: Path, format: str) -> trimesh.Scene:
+    """As trimesh reads it, materials included."""
+    with path.open("rb") as content:
+        return trimesh.load_scene(content, file_type=format, process=False, resolver=Beside(path.parent))
+
+
+Placement = tuple[str, np.ndarray]  # an object's id, and where it is
+
+
+class ThreeMfShapes(ThreeMfReader):
+    """Keeps what the other one counts: corners and triangles by object, what objects consist of, and what is built."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.current = ""
+        self.points: dict[str, list[list[float]]] = defaultdict(list)
+        self.triangles: dict[str, list[list[int]]] = defaultdict(list)
+        self.components: dict[str, list[Placement]] = defaultdict(list)
+        self.items: list[Placement] = []
+
+    def start(self, tag: str, attributes: dict[str, str]) -> None:
+        """One element begins."""
+        super().start(tag, attributes)
+        kind = tag.rpartition(" ")[2]
+        if kind == "object":
+            self.current = attributes["id"]
+        elif kind == "component":
+            self.components[self.current].append(placement(attributes))
+        elif kind == "item":
+            self.items.append(placement(attributes))
+
+    def corner(self, attributes: dict[str, str]) -> None:
+        """A place in space."""
+        super().corner(attributes)
+        self.points[self.current].append([float(attributes[axis]) for axis in "xyz"])
+
+    def face(self, attributes: dict[str, str]) -> None:
+        """Three corners."""
+        super().face(attributes)
+        self.triangles[self.current].append([int(attributes[corner]) for corner in ("v1", "v2", "v3")])
+
+    def shapes(self) -> Iterator[trimesh.Trimesh]:
+        """What is built, where it stands; each mesh once where nothing is. Raises TooManyFaces."""
+        todo, faces = list(self.items) or [(name, np.eye(4)) for name in self.triangles], 0
+        for steps in count(1):
+            if not todo:
+                return
+            name, matrix = todo.pop()
+            faces += len(self.triangles[name])
+            if steps > MAX_NODES or faces > MAX_FACES:  # an object may be part of many, or of itself
+                raise TooManyFaces
+            todo += [(part, matrix @ where) for part, where in self.components[name]]
+            if self.triangles[name]:
+                mesh = trimesh.Trimesh(self.points[name], self.triangles[name], process=False)
+                yield mesh.apply_transform(matrix)
+
+
+def placement(attributes: dict[str, str]) -> Placement:
+    """An object's id and its place: twelve numbers, a column of the matrix after the other."""
+    matrix = np.eye(4)
+    if said := attributes.get("transform"):
+        matrix[:3, :] = np.array([float(number) for number in said.split()]).reshape(4, 3).T
+    return attributes["objectid"], matrix
+
+
+def placed_shapes(path: Path) -> list[trimesh.Trimesh]:
+    """The meshes of a 3MF, where they stand. A part that others only refer to is shown by its own meshes."""
+    found: list[trimesh.Trimesh] = []
+    with zipfile.ZipFile(path) as archive:
+        for part in archive.infolist():
+            if part.filename.lower().endswith(".model"):
+                reader = ThreeMfShapes()
+                with archive.open(part) as content:
+                    reader.parser.ParseFile(content)
+                found += reader.shapes()
+    return found
+
+
 READERS: dict[str, Callable[[Path], int]] = {"stl": read_stl, "obj": read_obj, "glb": read_glb, "3mf": read_3mf}
 
 
 def main() -> None:
-    """`python -m gallery.meshes FILE FOLDER`."""
+    """`python -m gallery.meshes FILE FOLDER`, or `… glb FILE TARGET`."""
+    first, *others = sys.argv[1:]
     try:
-        parts = parts_of(Path(sys.argv[1]), Path(sys.argv[2]))
-        answer: dict[str, Any] = {"parts": {role: str(path) for role, path in parts.items()}}
+        answer: dict[str, Any] = {}
+        if first == "glb":
+            write_glb(Path(others[0]), Path(others[1]))
+        else:
+            parts = parts_of(Path(first), Path(others[0]))
+            answer["parts"] = {role: str(path) for role, path in parts.items()}
     except REFUSED as error:
         answer = {"refused": error.word}
     sys.stdout.write(json.dumps(answer))

@@ -5,6 +5,9 @@ from typing import TYPE_CHECKING, Any
 from django.contrib.auth.models import AnonymousUser
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Cast
+
+from lumi.files import PUBLIC
 
 if TYPE_CHECKING:
     from gallery.models import Model
@@ -42,6 +45,13 @@ class ModelQuerySet(models.QuerySet["Model"]):
     def visible_to(self, user: "User | AnonymousUser") -> "ModelQuerySet":
         """A person's own and what everybody may see."""
         return self.filter(may_be_seen_by(user))
+
+    def laid_open(self) -> "ModelQuerySet":
+        """Hidden, but its files still lie where everybody may read: somebody is about to move them, or the sweep is.
+        The most viewed first."""
+        hidden = self.filter(moderation__in=["HIDDEN", "SUSPENDED"])
+        as_text = hidden.annotate(places=Cast("files", models.TextField()))
+        return as_text.filter(places__contains=f'"{PUBLIC}').order_by("-view_count", "-id")
 
     def sorted_by(self, order: str) -> "ModelQuerySet":
         """One of SORT_ORDERS; the id breaks ties, so that pages do not overlap."""

@@ -3,12 +3,20 @@
 from collections.abc import Iterator
 from typing import Any
 
+from django.conf import settings
+from django.db.models import QuerySet
+from django.urls import reverse
+from django.utils.http import urlencode
+from django.utils.translation import gettext_lazy as _
+
+from generation import spending
 from generation.messages import sentence
-from generation.models import GeneratedImage, GenerationRequest, ModelGenerationJob
+from generation.models import GeneratedImage, GenerationRequest, ModelGenerationJob, ProviderCall
 from generation.states import FAILED, JobStatus
 from lumi.accounts.exports import Record, each, path_for
 from lumi.accounts.models import User
 
+MOST_COUNTED = 2000
 NOT_MADE = FAILED | {JobStatus.CANCELLED}
 
 
@@ -28,9 +36,46 @@ def facts_of(job: ModelGenerationJob) -> dict[str, Any]:
     }
 
 
+def prompts_of_models(model_ids: list[str]) -> dict[str, str]:
+    """By model id the sentence that each was asked for with, for staff. One statement."""
+    jobs = ModelGenerationJob.objects.filter(model_id__in=model_ids)
+    return dict(jobs.values_list("model_id", "request__prompt"))
+
+
 def count_requests(user: User) -> int:
     """How many requests a person has."""
     return GenerationRequest.objects.owned_by(user).count()
+
+
+def facts_of_person(user_id: str) -> list[dict[str, Any]]:
+    """Requests, 3D jobs and money, for staff who look at a person (the slot PERSON_FACTS): label, value, link."""
+    requests = GenerationRequest.objects.filter(owner_id=user_id)
+    jobs = ModelGenerationJob.objects.filter(owner_id=user_id)
+    calls = ProviderCall.objects.filter(owner_id=user_id)
+    month = calls.filter(sent_at__gte=spending.this_month().begins)
+    own, to_calls = {"owner__id__exact": user_id}, link("providercall", owner_id__exact=user_id)
+    return [
+        {"label": _("requests"), "value": bounded(requests), "link": link("generationrequest", **own)},
+        {"label": _("3D jobs"), "value": bounded(jobs), "link": link("modelgenerationjob", **own)},
+        {"label": _("spent this month"), "value": in_currency(month), "link": to_calls},
+        {"label": _("spent in all"), "value": in_currency(calls), "link": to_calls},
+    ]
+
+
+def bounded(rows: "QuerySet[Any]") -> str:
+    """How many there are, as far as anybody counts."""
+    count = rows[:MOST_COUNTED].count()
+    return f"{count}+" if count == MOST_COUNTED else str(count)
+
+
+def in_currency(calls: "QuerySet[ProviderCall]") -> str:
+    """What calls have cost."""
+    return f"{spending.total(calls):.2f} {settings.CURRENCY}"
+
+
+def link(table: str, **filters: str) -> str:
+    """The admin's list of these rows."""
+    return f"{reverse(f'admin:generation_{table}_changelist')}?{urlencode(filters)}"
 
 
 def export(user: User) -> Iterator[Record]:
@@ -38,7 +83,7 @@ def export(user: User) -> Iterator[Record]:
     for request in each(GenerationRequest.objects.owned_by(user).prefetch_related("images")):
         images = [exported_image(image) for image in request.images.all()]
         own = {image["file"]: key for image, key in images if key}
-        yield Record(exported(request) | {"images": [image for image, _ in images]}, own)
+        yield Record(exported(request) | {"images": [image for image, _key in images]}, own)
 
 
 def exported(request: GenerationRequest) -> dict[str, Any]:
@@ -59,3 +104,9 @@ def exported_image(image: GeneratedImage) -> tuple[dict[str, Any], str]:
     path = path_for(f"requests/{image.request_id}", image.key) if image.key else None
     content = {"index": image.index, "prompt": image.prompt, "status": image.status, "createdAt": image.created_at}
     return content | {"file": path}, image.key
+
+
+def file_keys() -> Iterator[tuple[str, str]]:
+    """Every picture's storage key, and whose it is (the ground's slot FILE_KEYS)."""
+    for image in each(GeneratedImage.objects.exclude(key="").only("pk", "key")):
+        yield image.key, f"image {image.pk}"

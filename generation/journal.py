@@ -20,7 +20,19 @@ from django.utils import timezone
 
 from generation import spending
 from generation.models import GenerationRequest, Job, ProviderCall
-from providers.base import Billed, Completion, Fault, JobState, LostSubmit, ProviderError, RemoteFile, Report
+from lumi.upserts import upsert
+from providers.base import (
+    Billed,
+    Completion,
+    Fault,
+    ImageOrder,
+    JobState,
+    LostSubmit,
+    ModelOrder,
+    ProviderError,
+    RemoteFile,
+    Report,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -30,23 +42,30 @@ LOOK_BACK = timedelta(days=1)  # providers list no older jobs
 ACCEPTED, REFUSED, UNKNOWN = "ACCEPTED", "REFUSED", "UNKNOWN"
 
 
-def sent(job: Job) -> None:
+def sent(job: Job, order: ImageOrder | ModelOrder) -> None:
     """About to pay: in the transaction that says so. A free submit that is repeated keeps its line."""
     product, cost = spending.expected(job.kind, job.provider)
-    ProviderCall.objects.update_or_create(
-        reference=job.reference,
-        defaults={
-            "kind": job.kind,
-            "job_id": job.pk,
-            "owner_id": job.owner_id,
-            "provider": job.provider,
-            "product": product,
-            "cost": cost,
-            "outcome": "",
-            "answered_at": None,
-            "answer": {},
-        },
-    )
+    fields: dict[str, Any] = {
+        "kind": job.kind,
+        "job_id": job.pk,
+        "owner_id": job.owner_id,
+        "provider": job.provider,
+        "product": product,
+        "cost": cost,
+        "order": in_numbers(order),
+        "outcome": "",
+        "answered_at": None,
+        "answer": {},
+    }
+    upsert(ProviderCall(reference=job.reference, **fields), by="reference", fields=fields)
+
+
+def in_numbers(order: ImageOrder | ModelOrder) -> dict[str, Any]:
+    """What was sent, for staff: how long, how large, how many. The words and the picture are in their own rows, and go
+    with the person; this line stays."""
+    if isinstance(order, ImageOrder):
+        return {"promptLength": len(order.prompt), "variant": order.variant, "count": order.count}
+    return {"promptLength": len(order.prompt), "imageBytes": len(order.image), "hasImageUrl": bool(order.image_url)}
 
 
 def answered(job: Job, answer: Report | ProviderError) -> None:
@@ -72,6 +91,7 @@ def asked(request: GenerationRequest, reference: str, provider: str, product: st
         provider=provider,
         product=product,
         cost=cost,
+        order={"promptLength": len(request.prompt)},
     )
 
 

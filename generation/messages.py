@@ -15,6 +15,7 @@ NOT_STORED = "NOT_STORED"
 OUR_SIDE = frozenset({OUTCOME_UNKNOWN, TIMEOUT, WORKER_LOST, NOT_STORED})  # the vendor may still have the job
 NOT_PAINTED = "NOT_PAINTED"
 FAILED_BY_OPERATOR = "FAILED_BY_OPERATOR"
+UNWELCOME = "UNWELCOME"
 
 SENTENCES: dict[str, Promise] = {
     PROMPT_NOT_OPTIMIZED: _(
@@ -31,6 +32,7 @@ SENTENCES: dict[str, Promise] = {
         "Our workers broke down over this job again and again, so it was given up. "
         "Please try again later, or start a new request with other words or another picture."
     ),
+    UNWELCOME: _("This is not something that we make here. Please start a new request with another idea."),
     FAILED_BY_OPERATOR: _("Our staff stopped this. You can try again, or start a new request."),
     NOT_STORED: _("This was made, but could not be kept. Please try again: you will not be charged for it again."),
     NOT_PAINTED: _("You brought your own picture, so this one was not painted."),

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from gallery import actions as gallery
 from gallery.models import Model, Visibility
 from gallery.names import name_from
-from generation import choice, journal, messages, queue, tasks
+from generation import choice, journal, messages, queue, quotas, tasks
 from generation.kinds import locked_request, write_image
 from generation.models import (
     IMAGES_PER_REQUEST,
@@ -28,18 +28,23 @@ from generation.models import (
 from generation.states import FAILED, RETRYABLE, UNFINISHED, ImageStatus, JobStatus, Phase, RequestStatus, Stage
 from lumi import clock, files
 from lumi.accounts.models import User
+from lumi.accounts.sessions import AccountClosed
 from lumi.again import again_after_deadlock
 from lumi.errors import Conflict, InvalidState, NotFound, QueueFull
+from lumi.models import FilterRule
 from lumi.pictures import cleaned_picture
+from lumi.wordfilter import only_welcome
 from providers.base import Report
 
 POSTS_AT_ONCE = 500  # more than this are never under way at one moment
 
 
+@only_welcome(FilterRule.Scope.PROMPT, "prompt")
 def start(*, owner: User, prompt: str, optimize_prompt: bool = True) -> GenerationRequest:
     """A new request with its four images and their jobs. The LLM and the painting happen in a worker."""
     with transaction.atomic():
         check_room(owner)
+        quotas.check_requests(owner)
         now = clock.now()
         request = GenerationRequest.objects.create(
             owner=owner, prompt=prompt, optimize_prompt=optimize_prompt, next_at=now, deadline_at=work_deadline(now)
@@ -53,8 +58,11 @@ def start(*, owner: User, prompt: str, optimize_prompt: bool = True) -> Generati
     return request
 
 
+@only_welcome(FilterRule.Scope.PROMPT, "prompt")
 def start_from_image(*, owner: User, file: UploadedFile, prompt: str) -> GenerationRequest:
-    """A request whose image 0 is the person's own picture; the choice is all that is left. Raises Invalid."""
+    """A request whose image 0 is the person's own picture; the choice is all that is left. Raises Invalid and
+    OverQuota."""
+    quotas.check_requests(owner)  # before the file is kept; once more where two at once are counted one by one
     return request_for_picture(owner, prompt, keep_picture(owner, cleaned_picture(file)))
 
 
@@ -64,6 +72,7 @@ def request_for_picture(owner: User, prompt: str, key: str) -> GenerationRequest
     done = {"prompt": prompt, "key": key, "status": ImageStatus.COMPLETED, "completed_at": now}
     none = {"status": ImageStatus.FAILED, "error_code": messages.NOT_PAINTED, "failed_at": now}
     with transaction.atomic():
+        quotas.check_requests(owner)
         request = GenerationRequest.objects.create(
             owner=owner,
             prompt=prompt,
@@ -81,7 +90,8 @@ def request_for_picture(owner: User, prompt: str, key: str) -> GenerationRequest
 
 @again_after_deadlock
 def select_image(*, owner: User, request_id: str, index: int) -> Model:
-    """Choose one of the four pictures; a model is built from it. Raises NotFound, Conflict, InvalidState."""
+    """Choose one of the four pictures; a model is built from it. Raises NotFound, Conflict, InvalidState,
+    OverQuota."""
     with transaction.atomic():
         check_room(owner)
         request = locked(owner, request_id)
@@ -92,6 +102,7 @@ def select_image(*, owner: User, request_id: str, index: int) -> Model:
         image = request.images.get(index=index)
         if image.status != ImageStatus.COMPLETED:
             raise InvalidState(_("This picture was not finished. Please choose another one."))
+        quotas.check_models(owner)
         model = order_model(request, image)
         request.move(RequestStatus.MODEL_PENDING, selected_image_index=index, deadline_at=work_deadline())
         tasks.ring_after_commit()
@@ -293,6 +304,16 @@ def discard_all(owner: User, *, keep_public: bool) -> None:
             discard(owner=owner, request_id=request_id)
 
 
+def stop_for_suspended(owner_id: str) -> None:
+    """An account was suspended or restored (the accounts' slot): nothing more is paid for whoever is suspended."""
+    owner = User.objects.filter(pk=owner_id, suspended_at__isnull=False).first()
+    if owner is None:
+        return
+    for request_id in GenerationRequest.objects.unfinished().owned_by(owner).values_list("pk", flat=True):
+        with suppress(NotFound, InvalidState):  # finished at this moment
+            cancel(owner=owner, request_id=request_id)
+
+
 def touch_request(model_id: str) -> None:
     """A model has changed (the gallery's slot): so has its request."""
     request_id = ModelGenerationJob.objects.filter(model_id=model_id).values_list("request_id", flat=True).first()
@@ -314,11 +335,13 @@ def release_model(model_id: str) -> None:
 
 
 def check_room(owner: User) -> None:
-    """The queue is bounded, for each person and in all. Raises QueueFull before anything is written.
+    """The queue is bounded, for each person and in all. Raises QueueFull and AccountClosed before anything is written.
 
     One person's posts pass one at a time. All people's do when the queue is nearly full: then the gate is held.
     """
-    User.objects.select_for_update().filter(pk=owner.pk).first()
+    person = User.objects.select_for_update().filter(pk=owner.pk).first()
+    if person and person.suspended_at:  # at this moment
+        raise AccountClosed
     unfinished, most = GenerationRequest.objects.unfinished(), settings.GENERATION["most_unfinished"]
     if unfinished.owned_by(owner).count() >= settings.GENERATION["most_unfinished_per_person"]:
         raise QueueFull(

@@ -16,7 +16,7 @@ from django.db import Error
 from generation import breakers, journal, messages, outcomes, queue
 from generation.models import Stale
 from generation.states import JobStatus, Stage
-from lumi import clock
+from lumi import clock, logs
 from providers import registry
 from providers.base import JobState, ProviderError, Report
 
@@ -136,7 +136,8 @@ def ask_in_time(this: Round, job: Any) -> Answer | None:
 
 def ask(job: Any) -> Answer:
     """One question."""
-    return outcomes.answer_of(registry.get(job.kind, job.provider).poll, job.provider_job_id)
+    with logs.on_behalf_of(job.trace_id):
+        return outcomes.answer_of(registry.get(job.kind, job.provider).poll, job.provider_job_id)
 
 
 def is_overdue(job: Any, now: datetime) -> bool:

@@ -36,6 +36,7 @@ MOST_AT_ONCE = 200  # claims a tick
 POLLS_AT_ONCE = 1000  # a batch
 POLLED = (
     "id", "stage", "fence", "holder", "recoveries", "progress", "provider", "provider_job_id", "next_at", "timeout_at",
+    "trace_id",
 )  # fmt: skip
 SUSPECT = 2  # lost workers, after which a poll may be what kills them
 NOBODYS: dict[str, Any] = {"lease_until": None, "holder": "", "recoveries": 0}

@@ -48,7 +48,7 @@ def submit(job: Job) -> bool:
     if beyond := reason_against(job, order):
         return outcomes.pass_on(job, beyond)
     try:
-        handover = begin_submit(job)
+        handover = begin_submit(job, order)
     except NotNow as later:
         job.move(Stage.WAITING, JobStatus(job.status), event="RELEASED", next_at=later.until)
         return False
@@ -69,7 +69,7 @@ def reason_against(job: Job, order: Any) -> ProviderError | None:
 # --- Before the call --------------------------------------------------------------------------------------------------
 
 
-def begin_submit(job: Job) -> Handover:
+def begin_submit(job: Job, order: Any) -> Handover:
     """In one transaction: breaker, gate, budget, then stage and journal of the job and of those that go along. Raises
     NotNow, and then nothing was written."""
     queue.ensure_gate(job.kind, job.provider)
@@ -83,7 +83,7 @@ def begin_submit(job: Job) -> Handover:
         for each in (job, *others):
             started = {"started_at": each.started_at or now, "provider": job.provider}
             each.move(Stage.SUBMITTING, JobStatus.RUNNING, **queue.held(now), **started)
-            journal.sent(each)
+            journal.sent(each, replace(order, count=len(others) + 1) if others else order)
             KINDS[job.kind].begin(each, request)
     return Handover([job, *others], passed)
 

@@ -8,13 +8,14 @@ from typing import Any
 from django.conf import settings
 from django.db.models import Model
 
+from gallery import sharing
 from generation import journal, messages, outcomes, recovery
 from generation.kinds import locked_request, settle_images
 from generation.models import GenerationRequest, IdempotencyKey, ImageGenerationJob, ModelGenerationJob, Stale
 from generation.queue import JOBS, jobs_of, lease_from
 from generation.states import JobStatus, RequestStatus, Stage
 from lumi import clock, files
-from lumi.accounts import erasure, sessions
+from lumi.accounts import conduct, erasure, sessions
 from providers import registry
 from providers.base import LooksUp
 
@@ -42,6 +43,8 @@ def sweep() -> None:
     each([None], lambda _: files.sweep())
     each([None], lambda _: sessions.forget_old())
     each([None], lambda _: erasure.finish_interrupted())
+    each([None], lambda _: sharing.finish_interrupted())
+    each([None], lambda _: conduct.send_notices())
 
 
 def answered_late(kind: str) -> list[Any]:

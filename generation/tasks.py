@@ -11,7 +11,7 @@ from django.db import Error, transaction
 from generation import outcomes, polls, queue, steps, sweeps, writing
 from generation.leases import heartbeat
 from generation.models import GenerationRequest, Job, Stale
-from lumi import clock
+from lumi import clock, logs
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +51,8 @@ def write_designs(request_id: str, fence: int) -> None:
     if request is None:
         return
     try:
-        writing.write_designs(request)
+        with logs.on_behalf_of(request.trace_id):
+            writing.write_designs(request)
     except Stale:
         logger.info("stale write refused", extra={"request": request_id})
     ring()
@@ -64,7 +65,7 @@ def advance(kind: str, job_id: str, fence: int) -> None:
     if job is None:
         return
     try:
-        with heartbeat.holding(job):
+        with heartbeat.holding(job), logs.on_behalf_of(job.trace_id):
             steps.work_on(job)
     except Stale:
         logger.info("stale write refused", extra={"job": job_id})

@@ -2,6 +2,8 @@
 lets the painting begin. Each question is a paid call: it is in the journal before and after, and they are few."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -10,10 +12,11 @@ from django.conf import settings
 from django.db import transaction
 
 from generation import breakers, choice, designs, journal, messages, outcomes, queue, spending
-from generation.kinds import locked_request
+from generation.kinds import locked_request, write_image
 from generation.models import GeneratedImage, GenerationRequest, ImageGenerationJob, ProviderCall, Stale
-from generation.states import RequestStatus, Stage
-from lumi import clock
+from generation.states import ImageStatus, JobStatus, RequestStatus, Stage
+from lumi import clock, wordfilter
+from lumi.wordfilter import Verdict
 from providers import registry
 from providers.base import LanguageModel, ProviderError
 
@@ -28,13 +31,16 @@ class NoBudget(Exception):
 
 
 def write_designs(request: GenerationRequest) -> None:
-    """Ask for four designs, and let the painting begin. A request never fails for the LLM. Raises Stale."""
+    """Ask for four designs, and let the painting begin. A request never fails for the LLM, only for the judge of
+    prompts. Raises Stale."""
+    verdict = judged(request)
+    if not verdict.allowed:
+        refuse(request, verdict.evidence)
+        return
     wanted = request.optimize_prompt
     found = designs_for(request) if wanted else None
     notice = messages.PROMPT_NOT_OPTIMIZED if wanted and found is None else ""
-    with locked_request(request.id) as locked:
-        if locked.fence != request.fence or locked.status != RequestStatus.IMAGE_PENDING:
-            raise Stale
+    with still_mine(request) as locked:
         images = list(locked.images.all())
         for image in images:
             image.prompt = found[image.index] if found else locked.prompt
@@ -42,6 +48,39 @@ def write_designs(request: GenerationRequest) -> None:
         ImageGenerationJob.objects.of_request(locked.id).filter(stage=Stage.WAITING).update(next_at=clock.now())
         locked.next_at, locked.lease_until, locked.notice_code = None, None, notice
         locked.save(update_fields=["next_at", "lease_until", "notice_code", "updated_at"])
+
+
+@contextmanager
+def still_mine(request: GenerationRequest) -> Iterator[GenerationRequest]:
+    """A transaction that holds the request's row. Raises Stale where another worker has it by now, or it has moved."""
+    with locked_request(request.id) as locked:
+        if locked.fence != request.fence or locked.status != RequestStatus.IMAGE_PENDING:
+            raise Stale
+        yield locked
+
+
+def write_mine(request: GenerationRequest, **fields: Any) -> None:
+    """Change a request that this worker has. Raises Stale."""
+    mine = GenerationRequest.objects.filter(pk=request.pk, fence=request.fence, status=RequestStatus.IMAGE_PENDING)
+    if not mine.update(**fields):
+        raise Stale
+
+
+def judged(request: GenerationRequest) -> Verdict:
+    """What the judge says, if there is one: the request is leased for as long as that may take. Raises Stale."""
+    if settings.TEXT_JUDGE:
+        write_mine(request, lease_until=lease_from(clock.now(), wordfilter.JUDGE_SECONDS))
+    return wordfilter.judged(request.prompt)
+
+
+def refuse(request: GenerationRequest, evidence: str) -> None:
+    """Nothing is painted, nothing was paid, and it cannot be tried again. Raises Stale."""
+    ended: dict[str, Any] = {"error_code": messages.UNWELCOME, "next_at": None}
+    with still_mine(request) as locked:
+        for job in ImageGenerationJob.objects.of_request(locked.pk).open().with_context().order_by("pk"):
+            job.move(Stage.ENDED, JobStatus.FAILED, error_text=evidence[: outcomes.EVIDENCE_LENGTH], **ended)
+            write_image(job.image, ImageStatus.FAILED, error_code=messages.UNWELCOME, failed_at=clock.now())
+        locked.move(RequestStatus.FAILED, ended_from=locked.status, lease_until=None, deadline_at=None, **ended)
 
 
 def designs_for(request: GenerationRequest) -> list[str] | None:
@@ -84,9 +123,9 @@ def begin_question(request: GenerationRequest, llm: LanguageModel) -> str:
     tries, fence = request.design_tries + 1, request.fence + 1
     reference = f"{request.pk}-{fence}"
     with transaction.atomic():
-        mine = GenerationRequest.objects.filter(pk=request.pk, fence=request.fence, status=RequestStatus.IMAGE_PENDING)
-        if not mine.update(design_tries=tries, fence=fence, lease_until=lease_from(now)):
-            raise Stale
+        write_mine(
+            request, design_tries=tries, fence=fence, lease_until=lease_from(now, settings.PROVIDER_SECONDS["pay"])
+        )
         price = most_that_it_costs(llm, request.prompt)
         if not spending.allows(llm.name, price):
             raise NoBudget
@@ -95,9 +134,9 @@ def begin_question(request: GenerationRequest, llm: LanguageModel) -> str:
     return reference
 
 
-def lease_from(now: datetime) -> datetime:
-    """A lease that begins when the question is answered or given up: nobody renews it meanwhile."""
-    return queue.lease_from(now) + timedelta(seconds=settings.PROVIDER_SECONDS["pay"])
+def lease_from(now: datetime, seconds: float) -> datetime:
+    """A lease that begins when an answer is there or given up, after so many seconds: nobody renews it meanwhile."""
+    return queue.lease_from(now) + timedelta(seconds=seconds)
 
 
 def most_that_it_costs(llm: LanguageModel, prompt: str) -> Decimal:

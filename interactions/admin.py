@@ -4,29 +4,29 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 
 from interactions.models import ModelInteraction
+from lumi.accounts.models import User
+from lumi.admin import MOST_COUNTED, ReadOnly
 
 
 @admin.register(ModelInteraction)
-class ModelInteractionAdmin(admin.ModelAdmin):
+class ModelInteractionAdmin(ReadOnly):
     """Who likes what. Nothing can be changed here: counters hang on these rows."""
 
     list_display = ("user", "model", "type", "created_at")
-    list_filter = ("type", "created_at")
     list_select_related = ("user", "model")
-    search_fields = ("user__email", "model__id__exact", "model__name")
-    show_full_result_count = False
+    search_fields = ("id",)  # there is a field to search in: see get_search_results
+    search_help_text = _("the id of a model or a person, or an e-mail address")
     ordering = ("-id",)
+    sortable_by = ()
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """People like for themselves."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """A like has nothing to change."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """The counter would not follow."""
-        return False
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        """By what is exact, each by an index of its own: joined to people and models it would read all of them."""
+        word = search_term.strip()
+        if not word:
+            return queryset, False
+        people = [word, *User.objects.filter(email=word.lower()).values_list("pk", flat=True)]
+        found = [*queryset.filter(user__in=people)[:MOST_COUNTED], *queryset.filter(model=word)[:MOST_COUNTED]]
+        return queryset.filter(pk__in=[row.pk for row in found]), False

@@ -8,8 +8,10 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging, task_postrun, task_prerun, worker_ready
+from celery.signals import before_task_publish, setup_logging, task_postrun, task_prerun, worker_ready
 from django.db import close_old_connections
+
+from lumi.logs import request_id
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "lumi.settings")
 
@@ -30,6 +32,19 @@ def leave_logging_to_django(**_: object) -> None:
 def keep_good_connections(**_: object) -> None:
     """As with HTTP requests: a connection is kept while it is good. Celery alone would make a new one for each task."""
     close_old_connections()
+
+
+@before_task_publish.connect
+def send_request_id(headers: dict[str, Any], **_: object) -> None:
+    """A message tells from which HTTP request it comes."""
+    if found := request_id.get():
+        headers["lumi_request_id"] = found
+
+
+@task_prerun.connect
+def take_request_id(task: Any, **_: object) -> None:
+    """What a task logs belongs to that HTTP request, or to none."""
+    request_id.set(getattr(task.request, "lumi_request_id", None) or "")
 
 
 @worker_ready.connect

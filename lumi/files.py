@@ -26,6 +26,7 @@ from django.http import HttpRequest
 from lumi import clock
 from lumi.errors import Unavailable
 from lumi.models import DoomedFile
+from lumi.upserts import upsert
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ def save(path: Path, key: str) -> int:
 
     The file is doomed until a row owns it: see `own`. Raises StorageAway.
     """
-    DoomedFile.objects.update_or_create(key=key, defaults={"after": clock.now() + ORPHAN_AGE})
+    upsert(DoomedFile(key=key, after=clock.now() + ORPHAN_AGE), by="key", fields=["after"])
     with path.open("rb") as content, storage_errors():
         default_storage.save(key, File(content))
     return path.stat().st_size

@@ -14,11 +14,27 @@ import environ
 from botocore.config import Config as BotoConfig
 from corsheaders.defaults import default_headers
 from django.utils.translation import gettext_lazy as _
+from environ.fileaware_mapping import FileAwareMapping
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-env = environ.Env()
-environ.Env.read_env(BASE_DIR / ".env")
+
+class TextInFiles(FileAwareMapping):
+    """The environment, where NAME_FILE names a file that holds NAME: a secret of a container. Without the end of its
+    last line, that editors write."""
+
+    def __getitem__(self, key: str) -> str:
+        return str(super().__getitem__(key)).rstrip("\r\n")
+
+
+class Environment(environ.Env):
+    """Typed readers of it."""
+
+    ENVIRON = TextInFiles()
+
+
+env = Environment()
+Environment.read_env(BASE_DIR / ".env")
 
 
 class Secret(str):
@@ -79,7 +95,8 @@ CSRF_TRUSTED_ORIGINS = env.list("LUMI_CSRF_TRUSTED_ORIGINS", default=[])
 CORS_ALLOWED_ORIGINS = env.list("LUMI_CORS_ORIGINS", default=[])
 CORS_ALLOW_HEADERS = [*default_headers, "idempotency-key"]
 CORS_EXPOSE_HEADERS = [
-    "X-Total-Count", "Retry-After", "Idempotency-Replayed", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset",
+    "X-Total-Count", "X-Request-Id", "Retry-After", "Idempotency-Replayed",
+    "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset",
 ]  # fmt: skip
 X_FRAME_OPTIONS = "DENY"
 # Pages (admin, docs) run what Lumi itself serves and nothing else. Pictures and models may lie in a store.
@@ -214,6 +231,7 @@ CELERY_BROKER_URL = Secret(env.str("CELERY_BROKER_URL", default="") or REDIS_URL
 EMBEDDED_WORKER = CELERY_BROKER_URL.startswith("memory://")  # one process: web, worker and tick
 WORKER_THREADS = env.int("LUMI_WORKER_THREADS", default=8)
 WEB_THREADS = env.int("LUMI_WEB_THREADS", default=8)
+CLOCK_KEPT_SECONDS = 1.0  # how long a reading of the database's clock is carried on by this machine's (lumi/clock.py)
 TICK_SECONDS = env.float("LUMI_TICK_SECONDS", default=1.0)
 SWEEP_SECONDS = env.float("LUMI_SWEEP_SECONDS", default=10.0)
 CELERY_TASK_ACKS_LATE = False  # the row is the job; a message is only a bell
@@ -246,6 +264,10 @@ MEDIA_URL = "/files/"
 STATIC_URL = "/static/"
 STATIC_ROOT = DATA_DIR / "static"
 STATIC_ROOT.mkdir(exist_ok=True)  # whitenoise warns about a missing one
+STATICFILES_FINDERS = [
+    "django.contrib.staticfiles.finders.AppDirectoriesFinder",
+    "lumi.three.ThreeFinder",
+]
 WHITENOISE_USE_FINDERS = True  # admin and docs have their styles without a collectstatic
 LINK_SECONDS = env.int("LUMI_LINK_SECONDS", default=7 * 86_400)  # of a private file's address; v4 allows no more
 S3_BUCKET = env.str("LUMI_S3_BUCKET", default="")
@@ -525,6 +547,7 @@ GENERATION = {
 
 # --- Slots: what a room must show or do that rooms above it know ------------------------------------------------------
 GALLERY_MODEL_FACTS = "generation.facts.facts_of_models"
+GALLERY_MODEL_PROMPTS = "generation.facts.prompts_of_models"
 GALLERY_AFTER_CHANGE = "generation.pipeline.touch_request"
 GALLERY_BEFORE_REMOVE = "generation.pipeline.release_model"
 ACCOUNT_STATISTICS = {
@@ -538,19 +561,56 @@ ACCOUNT_EXPORTS = {
     "requests": "generation.facts.export",
     "models": "gallery.facts.export",
     "interactions": "interactions.facts.export",
+    "reports": "gallery.reports.export",
 }
 ACCOUNT_BEFORE_DELETE = [
+    "gallery.reports.withdraw_all",
     "interactions.actions.withdraw_all",
     "generation.pipeline.discard_all",
     "gallery.actions.leave_or_erase_all",
 ]
 
+# --- Staff ------------------------------------------------------------------------------------------------------------
+REVIEW_BEFORE_PUBLISHING = env.bool("LUMI_REVIEW_BEFORE_PUBLISHING", default=False)  # models wait for a moderator
+REPORTS_THAT_HIDE = env.int(
+    "LUMI_REPORTS_THAT_HIDE", default=5
+)  # so many open ones hide a model until looked at; 0: none do
+# What each person may do unless staff have raised it for them; 0: as much as they like.
+REQUESTS_A_DAY = env.int("LUMI_REQUESTS_A_DAY", default=0)
+MODELS_A_MONTH = env.int("LUMI_MODELS_A_MONTH", default=0)
+# A callable that judges a prompt before anything is paid, in the worker: see `lumi.wordfilter.Judge`. Empty: none.
+TEXT_JUDGE = env.str("LUMI_TEXT_JUDGE", default="")
+# What the rooms bring to the staff's pages and commands. Strings: the ground imports nothing above it.
+STAFF_CARDS = ["generation.dashboard.cards", "gallery.dashboard.cards", "lumi.accounts.dashboard.cards"]
+PERSON_FACTS = ["generation.facts.facts_of_person", "gallery.facts.facts_of_person"]
+FILE_KEYS = ["generation.facts.file_keys", "gallery.facts.file_keys", "lumi.accounts.profile.file_keys"]
+RECOUNTS = ["gallery.counters.recount", "interactions.counters.recount"]
+PRUNES = ["generation.pruning.prune", "lumi.accounts.pruning.prune"]
+DEMO_DATA = ["generation.demo.fill", "interactions.demo.fill"]
+# Called with a person's id after the account was suspended, and after it was restored.
+ACCOUNT_SUSPENDED = ["gallery.sharing.follow_owner", "generation.pipeline.stop_for_suspended"]
+# What a person may do and has done, by its name on the wire: {"limit", "used"}, or None where there is no limit.
+ACCOUNT_QUOTAS = {
+    "requestsADay": "generation.quotas.use_of_requests",
+    "modelsAMonth": "generation.quotas.use_of_models",
+}
+
 # --- Logs -------------------------------------------------------------------------------------------------------------
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"request": {"()": "lumi.logs.WithRequestId"}},
+    "formatters": {
+        "line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s [%(request_id)s]"},
+        "json": {"()": "lumi.logs.Json"},
+    },
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": env.str("LUMI_LOG_FORMAT", default="line"),  # or json
+            "filters": ["request"],
+        }
+    },
     "root": {"handlers": ["console"], "level": env.str("LUMI_LOG_LEVEL", default="WARNING")},
     "loggers": {
         "lumi": {"level": env.str("LUMI_LOG_LEVEL", default="INFO")},

@@ -28,6 +28,7 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError, NewConnectionError
 
+from lumi import logs
 from providers.base import Billed, Fault, ProviderError
 
 MOST_BYTES = 4 * 1024 * 1024  # of an answer; results are fetched by `providers.results`
@@ -138,7 +139,7 @@ class Wire:
 
     def send(self, session: requests.Session, method: str, path: str, *, last: bool = False, **sent: Any) -> Answer:
         """One request and the whole answer to it, in time. Raises ProviderError, and Dead unless it is the `last`."""
-        headers = sendable(self.headers | sent.pop("headers", {}))
+        headers = sendable(self.headers | said_of_us() | sent.pop("headers", {}))
         try:
             timeout = (settings.PROVIDER_SECONDS["connect"], seconds_left())
             with session.request(
@@ -169,6 +170,11 @@ class Dead(Exception):
 
 class NotConnected(ProviderError):
     """There was no connection: nothing has left."""
+
+
+def said_of_us() -> dict[str, str]:
+    """The id by which this call stands in our log, for the vendor's support to find in theirs."""
+    return {"X-Request-Id": logs.current()} if logs.current() else {}
 
 
 def sendable(headers: dict[str, str]) -> dict[str, str]:

@@ -21,17 +21,33 @@ from lumi.accounts.models import User
 from tests.factories import make_user
 
 # What would say the same twice. Providers know no database and no broker, and their tests mostly wait: they are a pass
-# of their own. Strangers' data is for the production database; strangers' clients, and a bucket, meet no database.
-ELSEWHERE = {"sqlite": ("providers", "fuzz"), "mariadb": ("providers", "clients", "s3", "attacks/test_strings.py")}
+# of their own. Strangers' data, and the staff's browser, are for the production database; strangers' clients, and a
+# bucket, meet no database.
+ELSEWHERE = {
+    "sqlite": ("providers", "fuzz", "browser"),
+    "mariadb": ("providers", "clients", "s3", "attacks/test_strings.py"),
+}
+
+
+# Those that start whole installations, and wait for them: a part of each pass that runs beside the rest.
+PROCESSES = ("chaos", "journeys", "browser", "clients", "fuzz")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave to the other passes of `make test` what is theirs; pytest by itself runs everything."""
-    folders = [Path(__file__).parent / name for name in ELSEWHERE.get(os.environ.get("LUMI_TEST_PASS", ""), ())]
-    theirs = [item for item in items if any(item.path.is_relative_to(folder) for folder in folders)]
+    elsewhere = ELSEWHERE.get(os.environ.get("LUMI_TEST_PASS", ""), ())
+    part = os.environ.get("LUMI_TEST_PART", "")
+    theirs = [
+        item for item in items if is_in(item, elsewhere) or (part and is_in(item, PROCESSES) != (part == "processes"))
+    ]
     if theirs:
         config.hook.pytest_deselected(items=theirs)
         items[:] = [item for item in items if item not in set(theirs)]
+
+
+def is_in(item: pytest.Item, names: tuple[str, ...]) -> bool:
+    """Whether a test lies in one of these folders, or files."""
+    return any(item.path.is_relative_to(Path(__file__).parent / name) for name in names)
 
 
 @pytest.fixture(scope="session")
@@ -84,5 +100,6 @@ def media(settings: pytest.FixtureRequest, tmp_path: Path) -> Path:
     settings.MEDIA_ROOT = tmp_path / "files"
     settings.EMAIL_FILE_PATH = str(tmp_path / "mail")
     settings.OFFLINE_DIR = tmp_path / "offline"
+    settings.CLOCK_KEPT_SECONDS = 0  # counted statements must not depend on when the clock was read last
     settings.RATE_LIMITS = {}  # all tests come from one address; tests/lumi/test_limits.py sets its own
     return settings.MEDIA_ROOT

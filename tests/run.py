@@ -12,6 +12,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 from tests import services
 
@@ -65,8 +66,9 @@ def main() -> int:
     """Prepare, run both, sum up; the exit code tells the truth."""
     try:
         provide()
-        with services.servers() as addresses, tempfile.TemporaryDirectory(prefix="lumi-tests-") as folder:
-            passes = all_of(addresses, Path(folder))
+        folders = tempfile.TemporaryDirectory(prefix="lumi-tests-")
+        with services.servers() as addresses, services.servers() as apart, folders as folder:
+            passes = all_of(addresses, apart, Path(folder))
             run(passes, sys.argv[1:])
             if os.environ.get("LUMI_TEST_AGAIN"):
                 run_red_ones_again(passes)
@@ -133,14 +135,21 @@ def complaint(lacking: list[str]) -> str:
 # --- The passes -----------------------------------------------------------------------------------------------------
 
 
-def all_of(addresses: dict[str, str], folder: Path) -> list[Pass]:
-    """The passes. LUMI_TEST_PASS tells the tests which one they are in, and what to insist on."""
-    file = f"sqlite:///{folder}/lumi.sqlite3"
-    redis = addresses["redis"]
+def all_of(addresses: dict[str, str], apart: dict[str, str], folder: Path) -> list[Pass]:
+    """The passes. LUMI_TEST_PASS tells the tests what servers to insist on, LUMI_TEST_PART which part of them they are:
+    those that start processes mostly wait, so they run beside the rest, on servers of their own (`apart`): some count
+    what a server has to do."""
+    file, server, redis = f"sqlite:///{folder}/lumi.sqlite3", addresses["database"], addresses["redis"]
     on_sqlite = where("sqlite", database=file, cache="", broker="memory://localhost")
+    on_mariadb = where("mariadb", database=server, cache=redis, broker=redis)
+    beside, broker = renamed(apart["database"], "_processes"), apart["redis"].rpartition("/")[0] + "/10"
+    processes_on_mariadb = where("mariadb", database=beside, cache=broker, broker=broker)
+    rows, processes = {"LUMI_TEST_PART": "rows"}, {"LUMI_TEST_PART": "processes"}
     return [
-        Pass("sqlite", on_sqlite, folder),
-        Pass("mariadb", where("mariadb", database=addresses["database"], cache=redis, broker=redis), folder),
+        Pass("sqlite", on_sqlite | rows, folder),
+        Pass("sqlite-processes", on_sqlite | processes, folder),
+        Pass("mariadb", on_mariadb | rows, folder),
+        Pass("mariadb-processes", processes_on_mariadb | processes, folder),
         Pass("providers", on_sqlite | {"LUMI_TEST_PASS": "providers"}, folder, only="tests/providers"),
     ]
 
@@ -148,6 +157,12 @@ def all_of(addresses: dict[str, str], folder: Path) -> list[Pass]:
 def where(name: str, *, database: str, cache: str, broker: str) -> dict[str, str]:
     """The environment of a pass."""
     return {"LUMI_TEST_PASS": name, "DATABASE_URL": database, "REDIS_URL": cache, "CELERY_BROKER_URL": broker}
+
+
+def renamed(url: str, ending: str) -> str:
+    """The same server, another database."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(path=f"{parts.path}{ending}"))
 
 
 def clean_environment() -> dict[str, str]:
@@ -214,7 +229,7 @@ def sum_up(passes: list[Pass], arguments: list[str]) -> int:
     print()
     for each in passes:
         lines = each.output.read_text(errors="replace").strip().splitlines() or ["no output"]
-        say(f"{each.name:<8} {each.seconds:4.0f} s  exit code {each.code}  {lines[-1]}")
+        say(f"{each.name:<17} {each.seconds:4.0f} s  exit code {each.code}  {lines[-1]}")
     say("all passes are green" if good else "FAILED")
     return 0 if good else 1
 

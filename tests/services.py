@@ -106,7 +106,7 @@ def private_mysql(folder: Path) -> Iterator[str]:
     folder.mkdir()
     binary = program(*MYSQL_SERVERS) or ""
     server = Path(binary).resolve()
-    own = ["--no-defaults", f"--datadir={folder / 'data'}", f"--user={user_name()}"]
+    own = ["--no-defaults", f"--datadir={folder / 'data'}", f"--tmpdir={folder}", f"--user={user_name()}"]
     log = folder / "log"
     run_logged(create_command(server, own), log)
     sock = folder / "sock"

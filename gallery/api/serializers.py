@@ -12,19 +12,21 @@ from rest_framework.request import Request
 
 from gallery import messages
 from gallery.facts import ModelFacts, facts_of
-from gallery.models import Model, Source, Visibility
+from gallery.models import Model, Moderation, Report, Source, Visibility
+from gallery.reports import standings_of
 from lumi.accounts.models import User
 from lumi.api.fields import FileUrlField, StrictTextField, TimestampField
 
 
 def represent(models: Sequence[Model], *, user: User | AnonymousUser, request: Request) -> list[dict[str, Any]]:
-    """Models as `user` may see them; one question to the room above for all of them.
+    """Models as `user` may see them; one question to the room above for all of them, and one about what staff say.
 
-    What generation knows of a model is for its owner only: another reader finds null there. The owners must be loaded
-    (`with_owner`), or each costs a query.
+    What generation knows of a model, and how it stands with staff, is for its owner only: another reader finds null
+    there. The owners must be loaded (`with_owner`), or each costs a query.
     """
-    facts = facts_of([model.pk for model in models if model.owner_id == user.pk])
-    serializer = ModelSerializer(context={"request": request, "facts": facts})
+    own = [model for model in models if model.owner_id == user.pk]
+    facts, standings = facts_of([model.pk for model in own]), standings_of(own)
+    serializer = ModelSerializer(context={"request": request, "facts": facts, "standings": standings})
     return [serializer.to_representation(model) for model in models]
 
 
@@ -98,6 +100,20 @@ class ModelJobSerializer(FromAbove, serializers.Serializer[Any]):
         return job and super().to_representation(job)
 
 
+class StandingSerializer(serializers.Serializer[Any]):
+    """How a model stands with staff. `reason` and `decidedAt` are of the newest decision."""
+
+    state = serializers.ChoiceField(choices=Moderation.choices)
+    reason = TextOrNullField()
+    decidedAt = TimestampField(source="decided_at", allow_null=True)
+    canAppeal = serializers.BooleanField(source="can_appeal")
+
+    def to_representation(self, instance: Any) -> Any:
+        """`instance` is the model; None for one that is visible, and was never decided about."""
+        standing = self.context["standings"].get(instance.pk)
+        return standing and super().to_representation(standing)
+
+
 class ModelOwnerSerializer(serializers.Serializer[User]):
     """Whose it is. Never the e-mail address."""
 
@@ -106,8 +122,8 @@ class ModelOwnerSerializer(serializers.Serializer[User]):
 
 
 class ModelSerializer(serializers.Serializer[Model]):
-    """A 3D model. `modelUrl`, `format` and `fileSize` speak of its main file. `requestId`, `sourceImageId` and
-    `generationJob` are for its owner only."""
+    """A 3D model. `modelUrl`, `format` and `fileSize` speak of its main file. `requestId`, `sourceImageId`,
+    `generationJob` and `moderation` are for its owner only."""
 
     id = serializers.CharField()
     userId = serializers.CharField(source="owner_id")
@@ -135,6 +151,7 @@ class ModelSerializer(serializers.Serializer[Model]):
     errorMessage = ErrorMessageField()
     user = ModelOwnerSerializer(source="owner")
     generationJob = ModelJobSerializer(source="*", allow_null=True)
+    moderation = StandingSerializer(source="*", allow_null=True)
 
 
 class DownloadSerializer(serializers.Serializer[Any]):
@@ -168,3 +185,51 @@ class ModelUploadSerializer(serializers.Serializer[Any]):
 
     file = serializers.FileField(help_text=_("GLB, STL, OBJ or 3MF"))
     name = StrictTextField(max_length=100, required=False, allow_blank=True)
+
+
+class ReportInputSerializer(serializers.Serializer[Any]):
+    """What is wrong with a model."""
+
+    reason = serializers.ChoiceField(choices=Report.Reason.choices)
+    text = StrictTextField(max_length=500, required=False, allow_blank=True, allow_null=True)
+
+    def validate_text(self, value: str | None) -> str:
+        """null and "" both mean: none."""
+        return value or ""
+
+
+class ReportSerializer(serializers.Serializer[Report]):
+    """A report, to the person who made it."""
+
+    id = serializers.CharField()
+    reason = serializers.ChoiceField(choices=Report.Reason.choices)
+    text = TextOrNullField()
+    createdAt = TimestampField(source="created_at")
+
+
+class ReportedSerializer(serializers.Serializer[Any]):
+    """The report was taken."""
+
+    report = ReportSerializer()
+    message = serializers.CharField()
+
+
+class AppealInputSerializer(serializers.Serializer[Any]):
+    """Why the decision is wrong."""
+
+    text = StrictTextField(max_length=1000)
+
+
+class AppealSerializer(serializers.Serializer[Any]):
+    """An appeal, to the person who made it."""
+
+    id = serializers.CharField()
+    text = serializers.CharField()
+    createdAt = TimestampField(source="created_at")
+
+
+class AppealedSerializer(serializers.Serializer[Any]):
+    """The appeal was taken."""
+
+    appeal = AppealSerializer()
+    message = serializers.CharField()

@@ -12,4 +12,6 @@ urlpatterns = [
     path("models/<str:model_id>/publish", views.PublishView.as_view(), name="publish-model"),
     path("models/<str:model_id>/unpublish", views.UnpublishView.as_view(), name="unpublish-model"),
     path("models/<str:model_id>/download", views.DownloadView.as_view(), name="download-model"),
+    path("models/<str:model_id>/report", views.ReportView.as_view(), name="report-model"),
+    path("models/<str:model_id>/appeal", views.AppealView.as_view(), name="appeal-model"),
 ]

@@ -11,13 +11,17 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from gallery import actions, downloads, sharing
+from gallery import actions, downloads, reports, sharing
 from gallery.api.serializers import (
+    AppealedSerializer,
+    AppealInputSerializer,
     DownloadSerializer,
     EditSerializer,
     FormatSerializer,
     ModelSerializer,
     ModelUploadSerializer,
+    ReportedSerializer,
+    ReportInputSerializer,
     represent,
 )
 from gallery.models import Model
@@ -149,6 +153,44 @@ class DownloadView(APIView):
         given = checked(FormatSerializer, request)
         file = downloads.download(user=request.user, model_id=model_id, **given)
         return Response(DownloadSerializer(file, context={"request": request}).data)
+
+
+class ReportView(APIView):
+    """`POST /api/models/{id}/report`."""
+
+    scope = "publish"
+
+    @extend_schema(
+        operation_id="reportModel",
+        request=ReportInputSerializer,
+        responses={201: ReportedSerializer, **fails(409)},
+        tags=["models"],
+    )
+    def post(self, request: Request, model_id: str) -> Response:
+        """Say that this should not be shown. One open report a person and model."""
+        given = checked(ReportInputSerializer, request)
+        report = reports.report(user=caller(request), model_id=model_id, **given)
+        message = _("Thank you. We will look at this model.")
+        return Response(ReportedSerializer({"report": report, "message": message}).data, status=201)
+
+
+class AppealView(APIView):
+    """`POST /api/models/{id}/appeal`."""
+
+    scope = "publish"
+
+    @extend_schema(
+        operation_id="appealModel",
+        request=AppealInputSerializer,
+        responses={201: AppealedSerializer, **fails(409)},
+        tags=["models"],
+    )
+    def post(self, request: Request, model_id: str) -> Response:
+        """Appeal against the decision that hides one's own model. Once a decision; somebody else looks at it."""
+        given = checked(AppealInputSerializer, request)
+        appeal = reports.appeal(user=caller(request), model_id=model_id, **given)
+        message = _("Thank you. Somebody else will look at this decision.")
+        return Response(AppealedSerializer({"appeal": appeal, "message": message}).data, status=201)
 
 
 class UploadView(APIView):

@@ -1,15 +1,11 @@
 """What the operators' commands share: tables for people, JSON for scripts, a question before money, who asks."""
 
-import getpass
-import json
 from argparse import ArgumentParser
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from io import StringIO
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
-from django.core.serializers.json import DjangoJSONEncoder
+from django.core.management.base import CommandError
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -17,38 +13,16 @@ from rich.table import Table
 from generation import operators
 from generation.models import GenerationRequest, Job
 from generation.queue import JOBS
-from lumi import process
+from lumi.management.console import HouseCommand, plain
 
 WIDE = 250  # columns where there is no terminal: nothing is cut
 AGES = ((86_400, "d"), (3600, "h"), (60, "m"))
 
 
-class OperatorCommand(BaseCommand):
-    """A command that says who did it, and speaks to people and to scripts."""
+class OperatorCommand(HouseCommand):
+    """A command about jobs."""
 
-    requires_system_checks = []  # in trouble, nothing should stand in the way
     as_json = False
-
-    def add_by(self, parser: ArgumentParser) -> None:
-        """Who is asking."""
-        parser.add_argument("--by", metavar="NAME", default="", help="who does it (default: the system's user)")
-
-    def add_json(self, parser: ArgumentParser) -> None:
-        """For whom it is printed."""
-        parser.add_argument("--json", action="store_true", help="print JSON, for scripts")
-
-    @contextmanager
-    def as_operator(self, options: dict[str, Any]) -> Iterator[None]:
-        """What is done inside is written down as the operator's doing; a refusal becomes the command's error."""
-        try:
-            with process.acting_as(f"operator {options.get('by') or system_user()}"):
-                yield
-        except operators.Refused as error:
-            raise CommandError(str(error)) from error
-
-    def print_json(self, value: Any) -> None:
-        """For scripts."""
-        self.stdout.write(json.dumps(value, cls=DjangoJSONEncoder, ensure_ascii=False, indent=2))
 
     def print_table(self, table: Table) -> None:
         """For people; beside the JSON it goes to standard error."""
@@ -153,26 +127,12 @@ def nouns(things: list[Any]) -> str:
     return "requests" if things and isinstance(things[0], GenerationRequest) else "jobs"
 
 
-def system_user() -> str:
-    """The operating system's user; a container may have none."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"
-
-
 def table_of(*columns: str) -> Table:
     """An empty table. Ids are never cut."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         table.add_column(column, no_wrap=column in ("id", "age", "at"), overflow="fold")
     return table
-
-
-def plain(value: Any) -> str:
-    """Text for a terminal: what a vendor or a person wrote cannot steer it."""
-    text = "" if value is None else str(value)
-    return "".join(sign if sign.isprintable() else " " for sign in text)
 
 
 def age(seconds: int | None) -> str:

@@ -15,7 +15,7 @@ from generation.models.requests import GeneratedImage, GenerationRequest
 from generation.models.words import Stale, one_of, words_of
 from generation.querysets import ImageJobQuerySet, ModelJobQuerySet
 from generation.states import JobStatus, Stage, check_job_move
-from lumi import process
+from lumi import logs, process
 from lumi.ids import IdField
 
 
@@ -56,7 +56,16 @@ class Job(models.Model):
     error_code = models.CharField(_("error"), max_length=40, blank=True)
     error_text = models.TextField(_("evidence"), blank=True)
     duration_ms = models.PositiveBigIntegerField(_("duration in ms"), null=True, blank=True)
+    trace_id = models.CharField(
+        _("HTTP request"),
+        max_length=64,
+        blank=True,
+        default=logs.current,
+        db_default="",
+        help_text=_("that ordered it: as in the log"),
+    )
     started_at = models.DateTimeField(_("started"), null=True, blank=True)
+    ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     updated_at = models.DateTimeField(_("updated"), auto_now=True)
 
@@ -84,7 +93,9 @@ class Job(models.Model):
         "-" for none. Raises IllegalMove (a bug) and Stale (the job is somebody else's now, or gone).
         """
         check_job_move(self.stage, stage, status)
-        fields = {"lease_until": None, "holder": "", **fields, "stage": stage.value, "status": status.value}
+        ended_at = timezone.now() if stage == Stage.ENDED else None
+        fields = {"lease_until": None, "holder": "", "ended_at": ended_at, **fields}
+        fields |= {"stage": stage.value, "status": status.value}
         says_more = stage == Stage.ENDED or status == JobStatus.RETRYING
         with transaction.atomic(savepoint=False):
             written = self.write({**fields, "updated_at": timezone.now()})
@@ -132,11 +143,20 @@ class ImageGenerationJob(Job):
 
     class Meta:
         db_table = "image_generation_jobs"
+        permissions = [("operate_jobs", _("Can requeue, cancel, fail and adopt jobs, and pause queues"))]
         verbose_name = _("image job")
         verbose_name_plural = _("image jobs")
         indexes = [
             models.Index(fields=["stage", "next_at"], name="image_jobs_due"),
             models.Index(fields=["stage", "lease_until"], name="image_jobs_lease"),
+            models.Index(
+                fields=["ended_at", "provider", "status", "error_code", "duration_ms"], name="image_jobs_ended"
+            ),
+            models.Index(fields=["provider_job_id"], name="image_jobs_at_provider"),
+            models.Index(fields=["status", "id"], name="image_jobs_by_status"),
+            models.Index(fields=["error_code", "id"], name="image_jobs_by_error"),
+            models.Index(fields=["provider", "id"], name="image_jobs_by_provider"),
+            models.Index(fields=["owner", "created_at"], name="image_jobs_of_owner"),
         ]
         constraints = [
             models.CheckConstraint(condition=Q(status__in=words_of(JobStatus)), name="image_jobs_status"),
@@ -182,6 +202,14 @@ class ModelGenerationJob(Job):
         indexes = [
             models.Index(fields=["stage", "next_at"], name="model_jobs_due"),
             models.Index(fields=["stage", "lease_until"], name="model_jobs_lease"),
+            models.Index(
+                fields=["ended_at", "provider", "status", "error_code", "duration_ms"], name="model_jobs_ended"
+            ),
+            models.Index(fields=["provider_job_id"], name="model_jobs_at_provider"),
+            models.Index(fields=["status", "id"], name="model_jobs_by_status"),
+            models.Index(fields=["error_code", "id"], name="model_jobs_by_error"),
+            models.Index(fields=["provider", "id"], name="model_jobs_by_provider"),
+            models.Index(fields=["owner", "created_at"], name="model_jobs_of_owner"),
         ]
         constraints = [
             models.CheckConstraint(condition=Q(status__in=words_of(JobStatus)), name="model_jobs_status"),

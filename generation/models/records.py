@@ -40,7 +40,8 @@ class ProviderCall(models.Model):
     its lease is over. `outcome` is "" until an answer is known, then ACCEPTED, REFUSED or UNKNOWN; `answer` is what the
     provider said, enough to adopt it later. `cancel_wanted_at`: nobody wants the job any more, and the provider is
     still to be told. `cost`: what it costs, in the settings' currency: the price while nobody knows better, 0 for what
-    surely costs nothing. `owner_id`: the person that it was made for; kept when they are gone."""
+    surely costs nothing. `order`: what was sent, in numbers: people's words go with them. `owner_id`: the person that
+    it was made for; kept when they are gone."""
 
     id = models.BigAutoField(primary_key=True)
     reference = models.CharField(_("reference"), max_length=60, unique=True)
@@ -55,6 +56,9 @@ class ProviderCall(models.Model):
     cost = models.DecimalField(_("cost"), max_digits=14, decimal_places=6, default=0)
     provider_job_id = models.CharField(_("job id at the provider"), max_length=255, blank=True)
     answer = models.JSONField(_("answer"), default=dict, blank=True)
+    order = models.JSONField(
+        _("order"), default=dict, null=True, blank=True, help_text=_("what was sent, without its words")
+    )
     cancel_wanted_at = models.DateTimeField(_("to be cancelled since"), null=True, blank=True, db_index=True)
     cancel_tries = models.PositiveSmallIntegerField(_("times it was told to stop"), default=0)
 
@@ -66,6 +70,7 @@ class ProviderCall(models.Model):
             models.Index(fields=["provider", "sent_at", "cost"], name="provider_calls_spend"),
             models.Index(fields=["owner_id", "sent_at"], name="provider_calls_of_owner"),
             models.Index(fields=["sent_at"], name="provider_calls_of_month"),
+            models.Index(fields=["outcome", "id"], name="provider_calls_by_outcome"),
         ]
 
     def __str__(self) -> str:

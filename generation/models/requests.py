@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from generation.models.words import IMAGES_PER_REQUEST, MAX_PROMPT, Stale, one_of, words_of
 from generation.querysets import RequestQuerySet
 from generation.states import ImageStatus, Phase, RequestStatus, check_request_move, phase_of
+from lumi import logs
 from lumi.ids import IdField
 
 
@@ -37,6 +38,14 @@ class GenerationRequest(models.Model):
     lease_until = models.DateTimeField(_("leased until"), null=True, blank=True)
     fence = models.PositiveIntegerField(_("fence"), default=0)
     deadline_at = models.DateTimeField(_("deadline"), null=True, blank=True)
+    trace_id = models.CharField(
+        _("HTTP request"),
+        max_length=64,
+        blank=True,
+        default=logs.current,
+        db_default="",
+        help_text=_("that ordered it: as in the log"),
+    )
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     updated_at = models.DateTimeField(_("updated"), auto_now=True)
     completed_at = models.DateTimeField(_("completed"), null=True, blank=True)

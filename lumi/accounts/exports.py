@@ -21,7 +21,7 @@ from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
 from lumi import files
-from lumi.accounts.models import ApiToken, EmailVerificationCode, Session, User
+from lumi.accounts.models import ApiToken, EmailVerificationCode, Notice, Session, Strike, User
 from lumi.api.fields import timestamp
 
 LEVEL = 1  # of compression: most bytes are pictures and meshes, and somebody waits
@@ -65,7 +65,10 @@ def archive_of(user: User) -> IO[bytes]:
 def fill(archive: ZipFile, user: User, folder: Path) -> None:
     """Read me first, then the tables, each followed by its files."""
     archive.writestr("README.txt", read_me())
-    tables = {"account": iter([account_of(user)]), "sessions": sessions_of(user), "tokens": tokens_of(user)}
+    tables = {
+        "account": iter([account_of(user)]), "sessions": sessions_of(user), "tokens": tokens_of(user),
+        "notices": notices_of(user), "warnings": warnings_of(user),
+    }  # fmt: skip
     missing = [
         path
         for name, records in (tables | records_of(user)).items()
@@ -149,6 +152,23 @@ def tokens_of(user: User) -> Iterator[Record]:
         })  # fmt: skip
 
 
+def notices_of(user: User) -> Iterator[Record]:
+    """What decisions of staff told them."""
+    for row in each(Notice.objects.filter(user=user)):
+        yield Record({
+            "id": row.pk, "kind": row.kind, "modelId": row.about or None, "modelName": row.name or None,
+            "reason": row.reason or None, "createdAt": row.created_at, "readAt": row.read_at,
+        })  # fmt: skip
+
+
+def warnings_of(user: User) -> Iterator[Record]:
+    """The warnings that they were given. By whom, the house answers for."""
+    for row in each(Strike.objects.filter(user=user)):
+        yield Record({
+            "id": row.pk, "modelId": row.about or None, "reason": row.reason, "createdAt": row.created_at,
+        })  # fmt: skip
+
+
 def read_me() -> str:
     """What is where, in each language."""
     parts = []
@@ -160,6 +180,7 @@ def read_me() -> str:
                     "",
                     _("account.json: you; your picture lies in the folder “account”."),
                     _("sessions.json, tokens.json: your sign-ins and API tokens, without what is secret."),
+                    _("notices.json, warnings.json: what we told you about your models and your account."),
                     _("requests.json: your prompts; the pictures lie in the folder “requests”."),
                     _("models.json: your models; their files lie in the folder “models”."),
                     _("interactions.json: what you like and keep."),

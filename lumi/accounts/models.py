@@ -62,6 +62,13 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_staff = models.BooleanField(_("staff"), default=False)
     is_active = models.BooleanField(_("active"), default=True)
     leaving = models.CharField(_("is being deleted"), max_length=10, choices=Leaving, blank=True, db_index=True)
+    suspended_at = models.DateTimeField(_("suspended"), null=True, blank=True, db_index=True)
+    requests_a_day = models.PositiveIntegerField(
+        _("requests a day"), null=True, blank=True, help_text=_("empty: as the settings say; 0: none")
+    )
+    models_a_month = models.PositiveIntegerField(
+        _("3D jobs a month"), null=True, blank=True, help_text=_("empty: as the settings say; 0: none")
+    )
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     updated_at = models.DateTimeField(_("updated"), auto_now=True)
 
@@ -78,6 +85,14 @@ class User(AbstractBaseUser, PermissionsMixin):
         constraints = [
             models.UniqueConstraint(fields=["email"], name="users_email_unique"),
             models.CheckConstraint(condition=models.Q(email=Lower("email")), name="users_email_lower"),
+        ]
+        indexes = [
+            models.Index(fields=["-created_at", "-id"], name="users_newest"),
+            models.Index(fields=["name"], name="users_name"),
+        ]
+        permissions = [
+            ("suspend_user", _("Can warn, suspend and restore people")),
+            ("set_quota", _("Can change people's quotas")),
         ]
 
     def __str__(self) -> str:
@@ -212,3 +227,64 @@ class ApiToken(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Strike(models.Model):
+    """A warning that somebody was given by staff. Outlives the model that it was about."""
+
+    id = IdField()
+    user = models.ForeignKey(User, models.CASCADE, related_name="strikes", verbose_name=_("user"))
+    reason = models.CharField(_("reason"), max_length=500, help_text=_("the person reads it"))
+    about = models.CharField(_("about"), max_length=36, blank=True, help_text=_("the model's id"))
+    given_by = models.CharField(_("given by"), max_length=120, blank=True)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+
+    class Meta:
+        db_table = "strikes"
+        verbose_name = _("strike")
+        verbose_name_plural = _("strikes")
+        indexes = [models.Index(fields=["user", "-created_at"], name="strikes_of_user")]
+
+    def __str__(self) -> str:
+        return self.reason[:60]
+
+
+class NoticeKind(models.TextChoices):
+    """What somebody is told."""
+
+    MODEL_HIDDEN = "MODEL_HIDDEN", _("your model was hidden")
+    MODEL_RESTORED = "MODEL_RESTORED", _("your model is shown again")
+    MODEL_REMOVED = "MODEL_REMOVED", _("your model was removed")
+    MODEL_APPROVED = "MODEL_APPROVED", _("your model was approved")
+    APPEAL_GRANTED = "APPEAL_GRANTED", _("your appeal was granted")
+    APPEAL_REFUSED = "APPEAL_REFUSED", _("your appeal was refused")
+    WARNING = "WARNING", _("a warning")
+    SUSPENDED = "SUSPENDED", _("your account was suspended")
+    RESTORED = "RESTORED", _("your account is open again")
+
+
+class Notice(models.Model):
+    """What a decision of staff tells a person: kept for them to read, and mailed by the sweep until that has worked or
+    is given up."""
+
+    id = IdField()
+    user = models.ForeignKey(User, models.CASCADE, related_name="notices", verbose_name=_("user"))
+    kind = models.CharField(_("kind"), max_length=20, choices=NoticeKind)
+    about = models.CharField(_("about"), max_length=36, blank=True, help_text=_("the model's id"))
+    name = models.CharField(_("name"), max_length=100, blank=True, help_text=_("the model's, at that time"))
+    reason = models.CharField(_("reason"), max_length=500, blank=True)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    read_at = models.DateTimeField(_("read"), null=True, blank=True)
+    mail_at = models.DateTimeField(
+        _("to be mailed at"), null=True, blank=True, db_index=True, help_text=_("empty: it was, or was given up")
+    )
+    mail_tries = models.PositiveSmallIntegerField(_("times it was tried"), default=0)
+
+    class Meta:
+        db_table = "notices"
+        verbose_name = _("notice")
+        verbose_name_plural = _("notices")
+        indexes = [models.Index(fields=["user", "-created_at", "-id"], name="notices_of_user")]
+
+    def __str__(self) -> str:
+        return self.kind

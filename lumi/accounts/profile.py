@@ -1,5 +1,6 @@
 """What a person changes of themselves: name, language, picture, address."""
 
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -12,6 +13,9 @@ from lumi.accounts import codes
 from lumi.accounts.mail import address_changed_mail
 from lumi.accounts.models import Purpose, User
 from lumi.errors import Conflict, Invalid, Unauthorized
+from lumi.models import FilterRule
+from lumi.pages import each
+from lumi.wordfilter import only_welcome
 
 AVATAR_SIDE = 512
 
@@ -31,6 +35,7 @@ class SameAddress(Invalid):
         super().__init__(details={"email": [self.message]})
 
 
+@only_welcome(FilterRule.Scope.NAME, "name")
 @transaction.atomic
 def edit(*, user: User, **fields: Any) -> User:
     """Change what is given (`name`, `language`)."""
@@ -79,6 +84,13 @@ def replace_avatar(*, user: User, key: str) -> User:
     files.own([key] if key else [])
     files.doom([person.avatar] if person.avatar else [])
     return write(person, avatar=key)
+
+
+def file_keys() -> Iterator[tuple[str, str]]:
+    """Every avatar's storage key, and whose it is (the ground's slot FILE_KEYS)."""
+    pictured = User.objects.exclude(avatar="").only("pk", "avatar")
+    for person in each(pictured):
+        yield person.avatar, f"person {person.pk}"
 
 
 # --- The address ------------------------------------------------------------------------------------------------------

@@ -25,6 +25,8 @@ from lumi.accounts.codes import check_code, spend_code
 from lumi.accounts.models import ApiToken, EmailVerificationCode, Purpose, Session, User
 from lumi.accounts.signing import AccessToken, RefreshToken
 from lumi.errors import Conflict, Forbidden, Invalid, NotFound, Unauthorized
+from lumi.models import FilterRule
+from lumi.wordfilter import only_welcome
 
 logger = logging.getLogger(__name__)
 
@@ -82,6 +84,7 @@ class SignedIn:
 # --- Coming in --------------------------------------------------------------------------------------------------------
 
 
+@only_welcome(FilterRule.Scope.NAME, "name")
 def register(*, email: str, code: str, device: str, name: str | None = None) -> SignedIn:
     """A new person, signed in. Raises WrongCode, AddressTaken (which leaves the code unspent)."""
     row = check_code(email=email, purpose=Purpose.REGISTER, code=code)

@@ -1,4 +1,5 @@
-"""The admin's door: a password, and where ADMIN_TOTP asks for it a second factor; who has none sets it up first."""
+"""The staff's room: its front page and its menu; and its door: a password, and where ADMIN_TOTP asks for it a second
+factor; who has none sets it up first."""
 
 import base64
 from typing import Any, cast
@@ -11,7 +12,8 @@ from django.contrib.admin.forms import AdminAuthenticationForm
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, URLResolver, path
+from django.urls import NoReverseMatch, URLPattern, URLResolver, path, reverse
+from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext_lazy as _
@@ -21,6 +23,7 @@ from django_otp import login as note_device
 from django_otp.forms import OTPAuthenticationFormMixin
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
+from lumi import dashboard
 from lumi.accounts import second_factor
 from lumi.accounts.models import User
 
@@ -38,6 +41,39 @@ WORDS = {
     "left": _("Recovery codes that are left"),
     "again": _("Make new recovery codes; the ones before stop working"),
 }
+
+FRONT_WORDS = {
+    "refresh": _("Refresh"),
+    "refreshed": _("Refreshed at"),
+    "away": _("The server does not answer. What you see is of the time above; this page goes on trying."),
+    "out": _("You are signed out: load this page again."),
+    "table": _("As a table"),
+    "nothing": _("There is nothing here that you may see. An administrator gives you a role."),
+}
+# The menu: by group, its name and what stands in it, in order: models, and pages by the name of their address with
+# title and permission. What a room does not have, or a person may not see, is left out; what nobody names is SYSTEM's.
+SYSTEM = "system"
+MENU: dict[str, tuple[Any, list[Any]]] = {
+    "moderation": (_("Moderation"), [
+        ("admin:gallery_model_queue", _("Queue of models to look at"), "gallery.moderate_model"),
+        "gallery.model", "gallery.report", "gallery.appeal", "gallery.decision", "lumi.filterrule",
+        "interactions.modelinteraction",
+    ]),
+    "jobs": (_("Jobs"), [
+        "generation.generationrequest", "generation.generatedimage", "generation.imagegenerationjob",
+        "generation.modelgenerationjob", "generation.queuepause", "generation.jobevent",
+    ]),
+    "people": (_("People"), [
+        "accounts.user", "accounts.strike", "accounts.notice", "accounts.session", "accounts.apitoken", "auth.group",
+    ]),
+    "money": (_("Money"), [
+        ("admin:generation_providercall_costs", _("Costs"), "generation.view_providercall"), "generation.providercall",
+    ]),
+    SYSTEM: (_("System"), [
+        "lumi.auditentry", "generation.breaker", "generation.providergate", "lumi.doomedfile",
+        "accounts.emailverificationcode", ("docs", _("Pages of the API"), ""),
+    ]),
+}  # fmt: skip
 
 
 class CodeField(forms.CharField):
@@ -81,7 +117,10 @@ class SetUpForm(forms.Form):
 
 
 class StaffSite(admin.AdminSite):
-    """Django's admin site. Without ADMIN_TOTP it is just that."""
+    """Django's admin site, with a front page and a menu of its own."""
+
+    index_title = _("Overview")
+    site_url = None  # what people see is another program's
 
     @property
     def login_form(self) -> type[AdminAuthenticationForm] | None:  # type: ignore[override]
@@ -96,6 +135,23 @@ class StaffSite(admin.AdminSite):
     def has_permission(self, request: HttpRequest) -> bool:
         """Staff, with both factors where both are asked for."""
         return super().has_permission(request) and (not settings.ADMIN_TOTP or cast("Any", request.user).is_verified())
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        """With the way to the second factor, where there is one."""
+        second = (reverse("admin:second-factor"), _("Second factor")) if settings.ADMIN_TOTP else None
+        return super().each_context(request) | {"second_factor_page": second}
+
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
+        """The menu; of one app: Django's list."""
+        apps = super().get_app_list(request, app_label)
+        return apps if app_label else menu(request, apps)
+
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
+        """The cards of all rooms; with `?cards` nothing else, for the page to refresh itself."""
+        more = {"cards": dashboard.cards(request), "now": timezone.now(), "front": FRONT_WORDS}
+        if "cards" in request.GET:
+            return TemplateResponse(request, "admin/cards.html", more)
+        return super().index(request, more | (extra_context or {}))
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
         """One page more."""
@@ -141,6 +197,41 @@ class StaffSite(admin.AdminSite):
             "left": second_factor.count_recovery_codes(who(request)),
         }
         return TemplateResponse(request, "accounts/second_factor.html", context)
+
+
+def menu(request: HttpRequest, apps: list[Any]) -> list[dict[str, Any]]:
+    """What the person may see of each group, shaped like Django's list of apps."""
+    models = {f"{app['app_label']}.{one['object_name']}".lower(): one for app in apps for one in app["models"]}
+    groups = {name: [entry_of(request, models, item) for item in items] for name, (_, items) in MENU.items()}
+    groups[SYSTEM] += models.values()
+    found = [
+        {"app_label": name, "name": MENU[name][0], "has_module_perms": True, "models": [one for one in entries if one]}
+        for name, entries in groups.items()
+    ]
+    mark_current(request.path, [one for group in found for one in group["models"]])
+    return [group for group in found if group["models"]]
+
+
+def entry_of(request: HttpRequest, models: dict[str, Any], item: Any) -> dict[str, Any] | None:
+    """A line of the menu, taken out of the models where it is one."""
+    return models.pop(item, None) if isinstance(item, str) else page_entry(request, *item)
+
+
+def page_entry(request: HttpRequest, address: str, title: Any, permission: str) -> dict[str, Any] | None:
+    """A page that is no list of a model; None where the person may not see it, or no room has it."""
+    if permission and not request.user.has_perm(permission):
+        return None
+    try:
+        return {"name": title, "object_name": address.replace(":", "-"), "admin_url": reverse(address), "add_url": None}
+    except NoReverseMatch:
+        return None
+
+
+def mark_current(path: str, entries: list[dict[str, Any]]) -> None:
+    """The line that this page belongs to: whose address is the longest beginning of the page's."""
+    above = [entry for entry in entries if entry.get("admin_url") and path.startswith(entry["admin_url"])]
+    for entry in sorted(above, key=lambda entry: len(entry["admin_url"]))[-1:]:
+        entry["is_current"] = True
 
 
 def who(request: HttpRequest) -> User:

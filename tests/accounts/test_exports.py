@@ -17,8 +17,9 @@ from generation.models import GenerationRequest
 from interactions.actions import toggle
 from interactions.models import Kind
 from lumi import files
-from lumi.accounts import exports, sessions, tokens
+from lumi.accounts import conduct, exports, sessions, tokens
 from lumi.accounts.models import Session, User
+from lumi.process import acting_as
 from tests.accounts.desk import ask
 from tests.factories import make_model, make_request, store
 
@@ -44,8 +45,8 @@ def exported(client: APIClient) -> tuple[ZipFile, dict[str, Any]]:
 def test_somebody_who_has_nothing(as_alice: APIClient, alice: User) -> None:
     archive, tables = exported(as_alice)
     assert set(archive.namelist()) == {
-        "README.txt", "account.json", "sessions.json", "tokens.json",
-        "requests.json", "models.json", "interactions.json",
+        "README.txt", "account.json", "sessions.json", "tokens.json", "notices.json", "warnings.json",
+        "requests.json", "models.json", "interactions.json", "reports.json",
     }  # fmt: skip
     assert [tables[name] for name in ("tokens", "requests", "models", "interactions")] == [[], [], [], []]
     (account,) = tables["account"]
@@ -90,7 +91,18 @@ def test_everything_of_one_person_and_nothing_of_another(
     assert [(row["modelId"], row["type"]) for row in tables["interactions"]] == [(theirs.pk, "LIKE")]
     assert "bob" not in " ".join([*archive.namelist(), json.dumps(tables)]).lower()
     keys = {file["key"] for model in Model.objects.owned_by(alice) for file in model.files}
-    assert len(archive.namelist()) == 7 + 1 + 4 + len(keys)
+    assert len(archive.namelist()) == 10 + 1 + 4 + len(keys)
+
+
+def test_what_staff_have_told_is_in_it_but_not_who(as_alice: APIClient, alice: User, bob: User) -> None:
+    with acting_as("Boss (1)"):
+        for person in (alice, bob):
+            conduct.warn(person_id=person.pk, reason="no weapons", about="m1")
+    _, tables = exported(as_alice)
+    (notice,), (warning,) = tables["notices"], tables["warnings"]
+    assert (notice["kind"], notice["modelId"], notice["readAt"]) == ("WARNING", "m1", None)
+    assert (warning["reason"], warning["modelId"]) == ("no weapons", "m1")
+    assert "Boss" not in json.dumps(tables)
 
 
 def test_nothing_in_it_lets_anybody_in(as_alice: APIClient, alice: User) -> None:

@@ -42,6 +42,7 @@ def test_the_right_code_opens_a_session(as_nobody: APIClient, alice: User) -> No
         "language": None,
         "isStaff": False,
         "statistics": {"nothingCount": 7, "codeCount": 1},
+        "quota": {"requestsADay": None, "modelsAMonth": None},
     }
 
 

@@ -7,6 +7,7 @@ from django.db.models.query import QuerySet
 from rest_framework.test import APIClient
 
 from lumi.accounts.models import EmailVerificationCode, User
+from lumi.models import FilterRule
 from tests.accounts.desk import another, at_once, failure, let_pass, mailed_code, post_json
 
 pytestmark = pytest.mark.django_db
@@ -48,6 +49,14 @@ def test_bad_names(as_nobody: APIClient, name: Any) -> None:
     assert failure(answer) == (400, "VALIDATION_ERROR")
     assert not User.objects.exists()
     assert EmailVerificationCode.objects.get().attempts == 0
+
+
+def test_an_unwelcome_name_makes_no_account_and_spends_no_code(as_nobody: APIClient) -> None:
+    FilterRule.objects.create(text="admin", scope="NAME")
+    code = mailed_code(as_nobody, NEW, "REGISTER")
+    assert failure(attempt(as_nobody, code, name="The ADMIN")) == (400, "VALIDATION_ERROR")
+    assert not User.objects.exists()
+    assert attempt(as_nobody, code, name="Ann").status_code == 201
 
 
 def test_members_that_nobody_asked_for_are_ignored(as_nobody: APIClient) -> None:

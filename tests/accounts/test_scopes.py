@@ -28,9 +28,10 @@ LAW = {
         PATCH /api/auth/me · DELETE /api/auth/me · POST /api/auth/me/delete-code · GET /api/auth/me/export
         PUT /api/auth/me/avatar · DELETE /api/auth/me/avatar
         POST /api/auth/me/email · POST /api/auth/me/email/confirm
+        POST /api/me/notices/read
     """,
     Scope.READ: """
-        GET /api/auth/me
+        GET /api/auth/me · GET /api/me/notices
         GET /api/requests · GET /api/requests/{request_id} · GET /api/requests/{request_id}/history
         GET /api/models/me · GET /api/models/public · GET /api/models/{model_id} · POST /api/models/{model_id}/download
         GET /api/models/{model_id}/interaction-status · GET /api/me/liked-models · GET /api/me/favorited-models
@@ -43,6 +44,7 @@ LAW = {
         POST /api/models/upload · PATCH /api/models/{model_id} · DELETE /api/models/{model_id}
         POST /api/models/{model_id}/publish · POST /api/models/{model_id}/unpublish
         POST /api/models/{model_id}/like · POST /api/models/{model_id}/favorite
+        POST /api/models/{model_id}/report · POST /api/models/{model_id}/appeal
     """,
 }
 ROUTES = {

@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
+from gallery import moderation
 from lumi.accounts import sessions, tokens
 from lumi.accounts.models import User
 from tests.accounts.desk import code_in_last_mail, let_pass
 from tests.attacks.callers import Caller, registered
 from tests.attacks.contract import Operation, file
 from tests.conftest import client_of
-from tests.factories import make_model, make_request
+from tests.factories import make_model, make_request, make_user
 from tests.fuzz.apart import stack_apart
 from tests.fuzz.things import STL, picture
 from tests.journeys.stack import Stack
@@ -88,8 +89,23 @@ def refresh_token(person: User) -> dict[str, Any]:
     return {"refreshToken": sessions.pair_for(session=sessions.start(user=person)).refresh_token}
 
 
+def somebody_elses(ids: dict[str, str]) -> dict[str, Any]:
+    """A report of a model that everybody may see."""
+    ids["model_id"] = make_model(make_user(), public=True).pk
+    return {"reason": "OTHER"}
+
+
+def hidden_one(alice: User, ids: dict[str, str]) -> dict[str, Any]:
+    """An appeal against what staff have just decided."""
+    ids["model_id"] = make_model(alice, public=True).pk
+    moderation.hide(model_id=ids["model_id"], reason="It looks like a weapon.")
+    return {"text": "It is a spoon."}
+
+
 # By operation, where the document's example would not do.
 BODIES: dict[str, Callable[[User, dict[str, str]], dict[str, Any]]] = {
+    "reportModel": lambda alice, ids: somebody_elses(ids),
+    "appealModel": hidden_one,
     "login": lambda alice, ids: mailed("LOGIN", alice.email),
     "register": lambda alice, ids: mailed("REGISTER", "newcomer@example.com"),
     "refreshToken": lambda alice, ids: refresh_token(alice),

@@ -30,9 +30,10 @@ def browser(staff: User) -> Client:
     return browser
 
 
-def hide(browser: Client, model: Model, **more: Any) -> Any:
-    """The moderators' action."""
-    return browser.post(MODELS, {"action": "hide", "_selected_action": [model.pk], **more})
+def hide(browser: Client, model: Model, origin: str = "", **more: Any) -> Any:
+    """The moderators' action, confirmed."""
+    form = {"verb": "hide", "model": [model.pk], "reason": "It is a weapon.", "sure": "1", **more}
+    return browser.post(f"{MODELS}act/", form, headers={"origin": origin} if origin else {})
 
 
 class TestForgedCalls:
@@ -53,10 +54,10 @@ class TestForgedCalls:
         model = make_model(alice, public=True)
         browser.get(MODELS)
         token = browser.cookies["csrftoken"].value
-        form = {"action": "hide", "_selected_action": [model.pk], "csrfmiddlewaretoken": token}
-        assert browser.post(MODELS, form, headers={"origin": EVIL}).status_code == 403
+        answer = hide(browser, model, csrfmiddlewaretoken=token, origin=EVIL)
+        assert answer.status_code == 403
         assert Model.objects.get().moderation == "VISIBLE"
-        assert browser.post(MODELS, form).status_code == 302, "with a token it works"
+        assert hide(browser, model, csrfmiddlewaretoken=token).status_code == 302, "with a token it works"
         assert Model.objects.get().moderation == "HIDDEN"
 
     def test_a_look_changes_nothing(self, browser: Client, alice: User) -> None:

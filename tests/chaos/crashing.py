@@ -212,8 +212,8 @@ def accepted(point: str) -> None:
 
     wrapped = submits.begin_submit
 
-    def function(job: Any) -> Any:
-        passed = wrapped(job)
+    def function(job: Any, order: Any) -> Any:
+        passed = wrapped(job, order)
         if is_meant(job):
             threading.Thread(target=die_when_charged, args=(point, job), daemon=True).start()
         return passed

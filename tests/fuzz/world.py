@@ -1,5 +1,7 @@
 """What is there before strangers' data come: two people, their things in several states, and codes that are right."""
 
+import subprocess
+import sys
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
@@ -8,7 +10,7 @@ import requests
 
 from tests.fuzz.things import STL, picture
 from tests.journeys.people import Person, mailed_code
-from tests.journeys.stack import Stack
+from tests.journeys.stack import ROOT, Stack
 
 numbers = count(1)
 
@@ -35,6 +37,7 @@ def furnished(stack: Stack) -> World:
     maker, stranger = Resident(stack), Resident(stack)
     words = {
         "models": [*models_of(maker), *models_of(stranger)],
+        "hidden": hidden_models(maker),
         "requests": [finished_request(maker), request_with_a_picture(maker)],
         "unfinished": [request_with_a_picture(maker) for _ in range(3)],
         "ready": [request_with_a_picture(maker)],
@@ -141,6 +144,14 @@ def models_of(person: Resident) -> list[str]:
     private, public = (upload(person, "/api/models/upload", "box.stl", STL)["id"] for _ in range(2))
     person.post(f"/api/models/{public}/publish")
     return [private, public]
+
+
+def hidden_models(person: Resident) -> list[str]:
+    """Public ones that staff have hidden."""
+    ids = [models_of(person)[1] for _ in range(3)]
+    command = [sys.executable, "manage.py", "moderate", "hide", *ids, "--reason", "It looks like a weapon."]
+    subprocess.run(command, cwd=ROOT, env=person.stack.environment, check=True, stdin=subprocess.DEVNULL)
+    return ids
 
 
 def upload(person: Resident, path: str, name: str, content: bytes) -> Any:

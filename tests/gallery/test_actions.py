@@ -4,7 +4,7 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from gallery import actions, facts, sharing
-from gallery.models import Model, Moderation
+from gallery.models import Model
 from lumi.errors import Conflict, Forbidden, InvalidState, NotFound
 from tests.factories import make_model
 
@@ -103,16 +103,6 @@ def test_only_the_owner_may(alice, bob, verb, public, error):
     with pytest.raises(error):
         verb(user=bob, model_id=model.pk)
     assert Model.objects.filter(pk=model.pk).values().get() == before
-
-
-def test_moderation_hides_and_restores_without_moving_anything_else(alice, bob):
-    model, other = make_model(alice, public=True), make_model(alice, public=True)
-    assert sharing.moderate(model_ids=[model.pk], moderation=Moderation.HIDDEN) == 1
-    assert set(Model.objects.in_gallery()) == {other}
-    assert not Model.objects.visible_to(bob).filter(pk=model.pk).exists()
-    assert Model.objects.visible_to(alice).get(pk=model.pk).updated_at == model.updated_at
-    sharing.moderate(model_ids=[model.pk], moderation=Moderation.VISIBLE)
-    assert set(Model.objects.in_gallery()) == {model, other}
 
 
 def test_statistics_are_of_one_person(alice, bob):

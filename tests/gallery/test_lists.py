@@ -85,8 +85,8 @@ def test_own_models_need_a_token(as_nobody):
     [
         ("nobody", "/api/models/public", 3),  # count, ids, rows
         ("bob", "/api/models/public", 4),  # and the token's person
-        ("alice", "/api/models/public", 5),  # and what generation knows of her own
-        ("alice", "/api/models/me", 5),
+        ("alice", "/api/models/public", 6),  # and what generation and staff know of her own
+        ("alice", "/api/models/me", 6),
         ("bob", "/api/models/me", 3),  # no ids, no rows
     ],
 )

@@ -12,8 +12,8 @@ from django.http import Http404
 from django.test import Client
 from rest_framework.test import APIClient
 
-from gallery import downloads, sharing
-from gallery.models import Model, Moderation
+from gallery import downloads, moderation, sharing
+from gallery.models import Model
 from lumi import disk, files
 from lumi.accounts.models import User
 from lumi.errors import NotFound
@@ -39,17 +39,6 @@ def get(client: Client, address: str, **headers: str) -> Any:
 def statuses(client: Client, found: list[str]) -> list[int]:
     """What the addresses answer."""
     return [get(client, address).status_code for address in found]
-
-
-@pytest.fixture
-def settled(django_capture_on_commit_callbacks: Any) -> Any:
-    """Do something, and what follows its transaction."""
-
-    def do(verb: Any, **given: Any) -> Any:
-        with django_capture_on_commit_callbacks(execute=True):
-            return verb(**given)
-
-    return do
 
 
 class TestPrivate:
@@ -135,10 +124,10 @@ class TestPublic:
         model = make_model(alice, public=True)
         plain = addresses(as_bob, model)
         assert statuses(client, plain) == [200] * 4
-        assert settled(sharing.moderate, model_ids=[model.pk], moderation=Moderation.HIDDEN) == 1
+        settled(moderation.hide, model_id=model.pk, reason="It is a weapon.")
         assert statuses(client, plain) == [404] * 4
         assert statuses(client, addresses(as_alice, model)) == [200] * 4
-        settled(sharing.moderate, model_ids=[model.pk], moderation=Moderation.VISIBLE)
+        settled(moderation.restore, model_id=model.pk)
         assert statuses(client, addresses(as_bob, model)) == [200] * 4
 
     def test_no_file_is_left_behind_and_none_is_doomed(self, alice: User, settled: Any, media: Any) -> None:

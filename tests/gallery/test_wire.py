@@ -12,6 +12,7 @@ KEYS = [
     "id", "userId", "source", "requestId", "sourceImageId", "name", "description", "modelUrl", "mtlUrl", "textureUrl",
     "previewImageUrl", "format", "fileSize", "visibility", "publishedAt", "viewCount", "likeCount", "favoriteCount",
     "downloadCount", "createdAt", "updatedAt", "completedAt", "failedAt", "errorMessage", "user", "generationJob",
+    "moderation",
 ]  # fmt: skip
 JOB = {"id": "job", "status": "RUNNING", "progress": 40}
 
@@ -40,7 +41,7 @@ def test_a_finished_model(as_alice, alice):
         "viewCount": 9, "likeCount": 3, "favoriteCount": 2, "downloadCount": 1,
         "createdAt": timestamp(model.created_at), "updatedAt": timestamp(model.updated_at),
         "completedAt": timestamp(model.completed_at), "failedAt": None, "errorMessage": None,
-        "user": {"id": alice.pk, "name": "Alice"}, "generationJob": JOB,
+        "user": {"id": alice.pk, "name": "Alice"}, "generationJob": JOB, "moderation": None,
     }  # fmt: skip
 
 
@@ -50,6 +51,7 @@ def test_an_unfinished_model_has_all_keys_and_null_where_nothing_is(as_alice, al
     assert {key for key, value in shown.items() if value is None} == {
         "requestId", "sourceImageId", "description", "modelUrl", "mtlUrl", "textureUrl", "previewImageUrl", "format",
         "fileSize", "publishedAt", "completedAt", "failedAt", "errorMessage", "generationJob",
+        "moderation",
     }  # fmt: skip
 
 

@@ -9,12 +9,14 @@ from generation.models import ImageGenerationJob, ModelGenerationJob, Stale
 from lumi import clock
 from lumi.accounts.models import User
 from providers import registry
-from providers.base import LostSubmit
+from providers.base import ImageOrder, LostSubmit, ModelOrder
 from tests.factories import make_request
 from tests.generation.conftest import HERE
 from tests.generation.vendor import Vendor
 
 AGO = timedelta(hours=1)
+PICTURE = ImageOrder(reference="r", prompt="a cat")
+ORDER = ModelOrder(reference="r", prompt="a cat", name="cat", image=b"png", image_url="")
 
 
 class KilledError(BaseException):

@@ -8,10 +8,12 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
 
+from gallery import moderation
 from generation.models import Breaker, GenerationRequest, ImageGenerationJob, JobEvent, ProviderCall, QueuePause
 from lumi import clock
 from lumi.accounts.models import User
-from lumi.models import DoomedFile
+from lumi.models import AuditEntry, DoomedFile
+from lumi.process import acting_as
 from tests.factories import make_request, make_user
 from tests.generation.conftest import turn_to_the_end
 
@@ -76,9 +78,9 @@ class TestLists:
 class TestAJob:
     def test_shows_its_history_and_its_calls(self, desk: Client, rows: str, django_assert_max_num_queries: Any) -> None:
         JobEvent.objects.create(kind="image", job_id=rows, event="LATEST", detail={"error": "<b>x</b>"}, actor="Olga")
-        with django_assert_max_num_queries(12):
+        with django_assert_max_num_queries(16):
             page = desk.get(reverse("admin:generation_imagegenerationjob_change", args=[rows])).content.decode()
-        assert page.index("LATEST") < page.index("SUBMITTING")
+        assert page.index("SUBMITTING") < page.index("LATEST")
         assert "&lt;b&gt;x" in page
         assert "Olga" in page
         call = ProviderCall.objects.get(job_id=rows)
@@ -96,14 +98,15 @@ class TestAJob:
         make_request(alice, status="IMAGE_FAILED")
         ids = list(ImageGenerationJob.objects.values_list("pk", flat=True))
         address = reverse("admin:generation_imagegenerationjob_changelist")
-        desk.post(address, {"action": "requeue", "_selected_action": ids})
+        desk.post(address, {"action": "requeue", "_selected_action": ids, "confirmed": "yes"})
         actors = set(JobEvent.objects.filter(job_id__in=ids).values_list("actor", flat=True))
         assert actors == {f"Boss ({boss.pk})"}
 
-    def test_so_is_the_deletion_of_a_model(self, desk: Client, boss: User, alice: User) -> None:
+    def test_so_is_the_removal_of_a_model(self, boss: User, alice: User) -> None:
         request = make_request(alice, status="MODEL_PENDING")
         job = request.model_job
-        desk.post(reverse("admin:gallery_model_delete", args=[job.model_id]), {"post": "yes"})
+        with acting_as(f"Boss ({boss.pk})"):
+            moderation.remove(model_id=job.model_id, reason="not printable", by=boss)
         assert GenerationRequest.objects.get().status == "CANCELLED"
         assert JobEvent.objects.get(job_id=job.pk, event="CANCELLED").actor == f"Boss ({boss.pk})"
 
@@ -117,6 +120,16 @@ class TestPauses:
         assert 'name="_save"' not in page
         desk.post(reverse("admin:generation_queuepause_delete", args=["model"]), {"post": "yes"})
         assert not QueuePause.objects.exists()
+        trail = [(line.action, line.subject_id, line.actor) for line in AuditEntry.objects.order_by("number")]
+        assert trail == [(action, "model", f"Boss ({boss.pk})") for action in ("paused", "resumed")]
+
+    def test_several_go_on_at_once(self, desk: Client) -> None:
+        for kind in ("image", "model"):
+            QueuePause.objects.create(kind=kind, paused_by="Boss")
+        chosen = {"action": "delete_selected", "_selected_action": ["image", "model"], "post": "yes"}
+        desk.post(reverse("admin:generation_queuepause_changelist"), chosen)
+        assert not QueuePause.objects.exists()
+        assert AuditEntry.objects.filter(action="resumed").count() == 2
 
     @pytest.mark.parametrize("kind", ["nonsense", "", "image"])
     def test_bad_input(self, desk: Client, kind: str) -> None:
@@ -124,10 +137,10 @@ class TestPauses:
         assert desk.post(reverse("admin:generation_queuepause_add"), {"kind": kind}).status_code == 200
         assert QueuePause.objects.count() == 1
 
-    @pytest.mark.parametrize(("may", "expected"), [("view", False), ("add", True)])
-    def test_need_permission(self, may: str, expected: bool) -> None:
+    @pytest.mark.parametrize(("may", "expected"), [("add_queuepause", False), ("operate_jobs", True)])
+    def test_need_the_one_permission_of_operators(self, may: str, expected: bool) -> None:
         person = make_user("viewer@example.com", is_staff=True)
-        person.user_permissions.add(Permission.objects.get(codename=f"{may}_queuepause"))
+        person.user_permissions.add(Permission.objects.get(codename=may))
         client = Client()
         client.force_login(person)
         client.post(reverse("admin:generation_queuepause_add"), {"kind": "image"})

@@ -16,7 +16,7 @@ from lumi import clock, process
 from lumi.accounts.models import User
 from providers.base import Billed, Fault, JobState, ProviderError, RemoteFile, Report
 from tests.factories import make_request
-from tests.generation.accidents import Findable, die, image_job, sweep_after_the_lease, use, work_until_killed
+from tests.generation.accidents import PICTURE, Findable, die, image_job, sweep_after_the_lease, use, work_until_killed
 from tests.generation.conftest import skip_waits, turn, turn_to_the_end, work_on
 from tests.generation.test_queue import in_threads, limits
 from tests.generation.vendor import Vendor
@@ -119,12 +119,12 @@ class TestOneCall:
             assert list(lines.values_list("event", flat=True)) == ["SUBMITTING", "STORING", "COMPLETED"]
 
     def test_statements(self, alice: User, painter: Vendor) -> None:
-        """Two to find who goes along, and for each: it is taken, moved, noted, journaled (6), and its picture and its
+        """Two to find who goes along, and for each: it is taken, moved, noted, journaled, and its picture and its
         request move."""
         queue.ensure_gate("image", "scripted")
         together = statements_of_a_submit(alice)
         painter.batch = 1
-        assert together - statements_of_a_submit(alice) == 2 + 3 * 11
+        assert together - statements_of_a_submit(alice) == 2 + 3 * 6
 
 
 def statements_of_a_submit(alice: User) -> int:
@@ -133,7 +133,7 @@ def statements_of_a_submit(alice: User) -> int:
     job = ImageGenerationJob.objects.with_context().filter(stage="WAITING").latest("pk")
     job.take(clock.now() + timedelta(seconds=60), provider="scripted")
     with CaptureQueriesContext(connection) as queries:
-        submits.begin_submit(job)
+        submits.begin_submit(job, PICTURE)
     return len(queries)
 
 

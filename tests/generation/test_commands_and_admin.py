@@ -82,7 +82,7 @@ class TestAdmin:
     ) -> None:
         for _ in range(4):
             make_request(alice, status="COMPLETED")
-        with django_assert_max_num_queries(12):
+        with django_assert_max_num_queries(18):
             response = staff.get(
                 reverse(f"admin:generation_{table}_changelist"), {"q": "cat"} if table != "providergate" else {}
             )
@@ -92,13 +92,14 @@ class TestAdmin:
         request = make_request(alice, status="COMPLETED")
         page = staff.get(reverse("admin:generation_generationrequest_change", args=[request.id])).content.decode()
         assert page.count('<img src="/files/~') == 4
+        assert page.count('class="chosen"') == 1
         assert 'name="_save"' not in page
 
     def test_requeue(self, staff: Client, alice: User) -> None:
         make_request(alice, status="IMAGE_FAILED")
         ids = list(ImageGenerationJob.objects.values_list("pk", flat=True))[:2]
         address = reverse("admin:generation_imagegenerationjob_changelist")
-        response = staff.post(address, {"action": "requeue", "_selected_action": ids}, follow=True)
+        response = staff.post(address, {"action": "requeue", "_selected_action": ids, "confirmed": "yes"}, follow=True)
         assert response.status_code == 200
         assert GenerationRequest.objects.get().status == "IMAGE_PENDING"
         assert ImageGenerationJob.objects.filter(status="PENDING").count() == 2
@@ -111,6 +112,7 @@ class TestAdmin:
         client.force_login(viewer)
         ids = list(ImageGenerationJob.objects.values_list("pk", flat=True))
         client.post(
-            reverse("admin:generation_imagegenerationjob_changelist"), {"action": "requeue", "_selected_action": ids}
+            reverse("admin:generation_imagegenerationjob_changelist"),
+            {"action": "requeue", "_selected_action": ids, "confirmed": "yes"},
         )
         assert GenerationRequest.objects.get().status == "IMAGE_FAILED"

@@ -11,6 +11,7 @@ from generation.models import GeneratedImage, GenerationRequest, ImageGeneration
 from lumi import clock
 from lumi.accounts.models import User
 from tests.factories import make_request, make_user
+from tests.generation.accidents import PICTURE
 from tests.generation.test_queue import limits
 
 pytestmark = pytest.mark.django_db
@@ -37,7 +38,7 @@ def claimed() -> list[str]:
 def finish() -> None:
     """All that was claimed passes the gate, and is done."""
     for job in ImageGenerationJob.objects.filter(lease_until__isnull=False).with_context():
-        submits.begin_submit(job)
+        submits.begin_submit(job, PICTURE)
     ImageGenerationJob.objects.filter(stage="SUBMITTING").update(
         stage="ENDED", status="COMPLETED", lease_until=None, next_at=None
     )

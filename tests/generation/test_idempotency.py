@@ -77,7 +77,7 @@ class TestReplay:
         assert not IdempotencyKey.objects.exists()
 
     def test_statements(self, as_alice: APIClient, django_assert_num_queries: Any) -> None:
-        with django_assert_num_queries(20):  # 13 as without a key; its row, and the transaction around the work
+        with django_assert_num_queries(21):  # 14 as without a key; its row, and the transaction around the work
             ask(as_alice)
         with django_assert_num_queries(7):  # the person, the time, the refused row and its savepoint (4), the row
             ask(as_alice)

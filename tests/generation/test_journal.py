@@ -14,6 +14,7 @@ from providers.base import Billed, Fault, JobState, ProviderError, RemoteFile, R
 from tests.factories import make_request
 from tests.generation.accidents import (
     AGO,
+    ORDER,
     Findable,
     KilledError,
     die,
@@ -86,7 +87,7 @@ class TestWritten:
     def test_what_is_read_is_what_was_written(self, alice: User, answer: Report) -> None:
         make_request(alice, status="MODEL_PENDING")
         job = model_job()
-        journal.sent(job)
+        journal.sent(job, ORDER)
         assert journal.answer_to(job) is None
         journal.answered(job, answer)
         read = journal.answer_to(job)
@@ -98,7 +99,7 @@ class TestWritten:
     def test_errors_too(self, alice: User) -> None:
         make_request(alice, status="MODEL_PENDING")
         job = model_job()
-        journal.sent(job)
+        journal.sent(job, ORDER)
         journal.answered(job, ProviderError(Fault.BUSY, retry_after=2.5, evidence="忙"))
         read = journal.answer_to(job)
         assert (read.fault, read.retry_after, read.billed, read.evidence) == (Fault.BUSY, 2.5, Billed.NO, "忙")
@@ -355,3 +356,19 @@ def test_nothing_is_known_of_no_references(db: None, django_assert_num_queries: 
 def test_killed_is_not_an_error_that_anybody_catches() -> None:
     """The tests above are worth something only then."""
     assert not issubclass(KilledError, Exception)
+
+
+class TestOrder:
+    def test_is_kept_in_numbers_and_never_in_words(self, alice: User, painter: Vendor) -> None:
+        """The line outlives the person."""
+        make_request(alice, prompt="a very private cat")
+        turn_to_the_end()
+        orders = list(ProviderCall.objects.order_by("pk").values_list("order", flat=True))
+        assert [order["variant"] for order in orders] == [0, 1, 2, 3]
+        assert {order["promptLength"] for order in orders} == {18}
+        assert "private" not in str(orders)
+
+    def test_of_a_model_tells_how_large_the_picture_is(self, alice: User) -> None:
+        make_request(alice, status="MODEL_PENDING")
+        journal.sent(model_job(), ORDER)
+        assert ProviderCall.objects.get().order == {"promptLength": 5, "imageBytes": 3, "hasImageUrl": False}

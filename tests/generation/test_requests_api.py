@@ -114,7 +114,7 @@ class TestCreate:
         assert not GenerationRequest.objects.exists()
 
     def test_statements(self, as_alice: APIClient, django_assert_num_queries: Any) -> None:
-        with django_assert_num_queries(13):
+        with django_assert_num_queries(14):
             as_alice.post("/api/requests", {"prompt": "x"})
 
 
@@ -161,7 +161,7 @@ class TestList:
     ) -> None:
         for _ in range(rows):
             make_request(alice, status="COMPLETED")
-        with django_assert_num_queries(6):  # person, count, requests, images with jobs, models, facts of models
+        with django_assert_num_queries(7):  # person, count, requests, images with jobs, models, their facts, decisions
             page = data(as_alice.get("/api/requests"))
         assert len(page) == rows
         assert page[0]["model"]["modelUrl"].startswith("http://testserver/files/~")
@@ -215,7 +215,7 @@ class TestRetrieve:
 
     def test_statements(self, as_alice: APIClient, alice: User, django_assert_num_queries: Any) -> None:
         request = make_request(alice, status="COMPLETED")
-        with django_assert_num_queries(5):
+        with django_assert_num_queries(6):
             as_alice.get(f"/api/requests/{request.id}")
 
 

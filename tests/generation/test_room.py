@@ -101,7 +101,7 @@ class TestInAll:
         for _ in range(2):
             make_request(alice)
         room(50, 2)
-        with django_assert_num_queries(7):  # the person, the savepoint (3), the person's row, two counts
+        with django_assert_num_queries(8):  # the person, the rules, the savepoint (3), the person's row, two counts
             full(post(as_alice))
 
 

@@ -18,7 +18,7 @@ from lumi import clock
 from lumi.accounts.models import User
 from providers.base import Billed, Completion, Fault, JobState, ProviderError, RemoteFile, Report
 from tests.factories import make_request, make_user
-from tests.generation.accidents import model_job
+from tests.generation.accidents import ORDER, model_job
 from tests.generation.conftest import turn, turn_to_the_end, work
 from tests.generation.vendor import Vendor
 
@@ -200,7 +200,7 @@ class TestACall:
         settings.DATA_DIR = tmp_path
         make_request(alice, status="MODEL_PENDING")
         ModelGenerationJob.objects.update(provider="scripted")
-        journal.sent(model_job())
+        journal.sent(model_job(), ORDER)
         with monkeypatch.context() as patch:
             patch.setattr(journal, "write_patiently", lambda *_: False)
             journal.answered(model_job(), report(JobState.DONE, 2))

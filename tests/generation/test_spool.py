@@ -13,6 +13,7 @@ from lumi.accounts.models import User
 from providers.base import JobState, Report
 from tests.factories import make_request
 from tests.generation.accidents import (
+    ORDER,
     die,
     model_job,
     sweep_after_the_lease,
@@ -64,7 +65,7 @@ class TestWithoutADatabase:
         settings.DATA_DIR = tmp_path
         make_request(alice, status="MODEL_PENDING")
         job = model_job()
-        journal.sent(job)
+        journal.sent(job, ORDER)
         tries: list[int] = []
         write = journal.write
 

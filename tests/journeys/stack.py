@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 START_SECONDS = 90
 STOP_SECONDS = 45
 SERVE = "serve"
+READY = {"worker": b"worker ready", "beat": b"beat: Starting"}
 QUICK = {
     "LUMI_MODEL_POLL_SECONDS": "0.5",
     "LUMI_IMAGE_PER_MINUTE": "1000",
@@ -68,15 +69,24 @@ class Stack:
         subprocess.run(command, cwd=ROOT, env=self.environment, check=True, stdin=subprocess.DEVNULL)
 
     def start(self) -> None:
-        """Start what does not run, and wait until HTTP answers."""
-        for name, arguments in self.commands.items():
-            if name not in self.processes:
-                self.processes[name] = self.spawn(name, arguments)
+        """Start what does not run, and wait until HTTP answers and the others are at work: before that, SIGTERM ends
+        them as it ends any interpreter, and not with 0."""
+        began = {name: self.said(name) for name in self.commands if name not in self.processes}
+        for name in began:
+            self.processes[name] = self.spawn(name, self.commands[name])
         until = time.monotonic() + START_SECONDS
-        while not self.answers():
+        while not (self.answers() and all(self.is_at_work(name, said) for name, said in began.items())):
             self.require_alive()
             assert time.monotonic() < until, f"Lumi did not start\n{self.logs()}"
             time.sleep(0.1)
+
+    def said(self, name: str) -> int:
+        """How much a process and those before it have written, in bytes."""
+        return self.log(name).stat().st_size if self.log(name).exists() else 0
+
+    def is_at_work(self, name: str, said: int) -> bool:
+        """Whether it says so, after what was said before it began."""
+        return name not in READY or READY[name] in self.log(name).read_bytes()[said:]
 
     def spawn(self, name: str, arguments: list[str]) -> subprocess.Popen[bytes]:
         """One process in a session of its own, with its log in a file."""

@@ -50,6 +50,8 @@ ROWS = {
     "DELETE /api/auth/me/avatar": OWN,
     "POST /api/auth/me/email": Row(400, 400, 401),
     "POST /api/auth/me/email/confirm": Row(400, 400, 401),
+    "GET /api/me/notices": OWN,
+    "POST /api/me/notices/read": OWN,
     "GET /api/auth/sessions": OWN,
     "DELETE /api/auth/sessions": OWN,
     "DELETE /api/auth/sessions/{session_id}": MINE,
@@ -79,6 +81,8 @@ ROWS = {
     "POST /api/models/{model_id}/like": MINE,
     "POST /api/models/{model_id}/favorite": MINE,
     "GET /api/models/{model_id}/interaction-status": MINE,
+    "POST /api/models/{model_id}/report": Row(403, 404, 401, {"reason": "SPAM"}),
+    "POST /api/models/{model_id}/appeal": Row(409, 404, 401, {"text": "It is a cat."}),
 }
 # What differs where the model is public.
 PUBLIC_ROWS = {
@@ -91,6 +95,8 @@ PUBLIC_ROWS = {
     "POST /api/models/{model_id}/like": OWN,
     "POST /api/models/{model_id}/favorite": OWN,
     "GET /api/models/{model_id}/interaction-status": OWN,
+    "POST /api/models/{model_id}/report": Row(403, 201, 401, {"reason": "SPAM"}),
+    "POST /api/models/{model_id}/appeal": Row(409, 403, 401, {"text": "It is a cat."}),
 }
 
 

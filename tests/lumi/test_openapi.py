@@ -25,6 +25,7 @@ ENDPOINTS = """
     PATCH /api/models/{model_id} · DELETE /api/models/{model_id} · POST /api/models/{model_id}/publish
     POST /api/models/{model_id}/unpublish · POST /api/models/{model_id}/download · POST /api/models/upload
     POST /api/models/{model_id}/like · POST /api/models/{model_id}/favorite
+    POST /api/models/{model_id}/report · POST /api/models/{model_id}/appeal
     GET /api/models/{model_id}/interaction-status · GET /api/me/liked-models · GET /api/me/favorited-models
     POST /api/auth/send-code · POST /api/auth/register · POST /api/auth/login · POST /api/auth/refresh
     POST /api/auth/logout · GET /api/auth/me · GET /api/auth/sessions · DELETE /api/auth/sessions
@@ -33,6 +34,7 @@ ENDPOINTS = """
     PATCH /api/auth/me · DELETE /api/auth/me · POST /api/auth/me/delete-code · GET /api/auth/me/export
     PUT /api/auth/me/avatar · DELETE /api/auth/me/avatar
     POST /api/auth/me/email · POST /api/auth/me/email/confirm
+    GET /api/me/notices · POST /api/me/notices/read
 """
 
 
@@ -146,7 +148,7 @@ def test_a_token_is_asked_for_where_nobody_gets_nothing_and_nowhere_else(schema:
 
 def test_lists_name_their_total(schema: dict[str, Any]) -> None:
     history = "requests/{request_id}/history"
-    own = ("me/liked-models", "me/favorited-models", "auth/sessions", "auth/tokens")
+    own = ("me/liked-models", "me/favorited-models", "me/notices", "auth/sessions", "auth/tokens")
     for path in ("requests", history, "models/me", "models/public", *own):
         answer = operations(schema)[f"GET /api/{path}"]["responses"]["200"]
         assert "X-Total-Count" in answer["headers"], path

@@ -4,7 +4,8 @@ from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 
 from generation import operators, spending
-from generation.management.console import OperatorCommand, plain, table_of
+from generation.management.console import OperatorCommand, table_of
+from lumi.management.console import plain
 
 NAMES = {"usedPercent": "used"}  # of columns
 

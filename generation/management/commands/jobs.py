@@ -8,11 +8,12 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from generation import operators
-from generation.management.console import Requeueing, age, plain, table_of
+from generation.management.console import Requeueing, age, table_of
 from generation.models import GenerationRequest
 from generation.queue import JOBS
 from generation.states import JobStatus, Stage
 from lumi import process
+from lumi.management.console import plain
 
 Options = dict[str, Any]
 
@@ -35,7 +36,7 @@ def positive(text: str) -> int:
 class Command(Requeueing):
     """One verb each; the rules are in `generation.operators`."""
 
-    help = "Lists, shows, requeues, cancels and fails jobs; sweeps; pauses and resumes queues."
+    help = "Lists, shows, requeues, cancels, fails and adopts jobs; sweeps; pauses and resumes queues."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """The verbs."""
@@ -48,6 +49,9 @@ class Command(Requeueing):
         fail = self.add_verb("fail", self.fail, "end jobs by hand, as FAILED")
         fail.add_argument("ids", nargs="+", metavar="ID")
         fail.add_argument("--reason", default="", help="for other operators; people never see it")
+        adopt = self.add_verb("adopt", self.adopt, "go on with a job of unknown outcome that the provider has")
+        adopt.add_argument("id", metavar="ID")
+        adopt.add_argument("provider_job_id", metavar="PROVIDER_JOB_ID", help="as the provider's own list has it")
         self.add_verb("sweep", self.sweep, "one round of the sweeps, now")
         pause = self.add_verb("pause", self.pause, "start nothing new of a queue; what runs goes on")
         pause.add_argument("kind", choices=operators.QUEUES)
@@ -176,6 +180,11 @@ class Command(Requeueing):
         """These jobs, each in a transaction of its own."""
         reason = options["reason"] or f"ended by {process.actor.get()}"
         self.one_by_one(operators.named(options["ids"]), "ended", lambda job: operators.fail(job, reason))
+
+    def adopt(self, options: Options) -> None:
+        """This job, from where the provider is with it."""
+        jobs = operators.named([options["id"]])
+        self.one_by_one(jobs, "adopted", lambda job: operators.adopt(job, options["provider_job_id"]))
 
     def sweep(self, options: Options) -> None:
         """One round, and what it wrote into the histories of jobs."""

@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from lumi.accounts import erasure, exports, profile
+from lumi.accounts import erasure, exports, notices, profile
 from lumi.accounts.api.answers import code_sent, show, spoken
 from lumi.accounts.api.serializers import (
     AvatarSerializer,
@@ -21,9 +21,11 @@ from lumi.accounts.api.serializers import (
     LoginSerializer,
     MeSerializer,
     NewAddressSerializer,
+    NoticeSerializer,
     UserSerializer,
 )
-from lumi.accounts.models import Scope
+from lumi.accounts.api.views import OwnRowsView
+from lumi.accounts.models import Notice, Scope
 from lumi.api.calls import caller, checked
 from lumi.api.parsers import ImageUploadParser
 from lumi.api.permissions import IsSignedIn
@@ -158,3 +160,24 @@ class ExportView(APIView):
         answer = FileResponse(archive, as_attachment=True, filename="lumi.zip", content_type="application/zip")
         answer["Cache-Control"] = "no-store"
         return answer
+
+
+class NoticesView(OwnRowsView):
+    """`GET /api/me/notices`."""
+
+    scope = Scope.READ
+
+    @extend_schema(operation_id="listNotices", responses=NoticeSerializer(many=True), tags=["accounts"])
+    def get(self, request: Request) -> Response:
+        """What decisions of staff have told the caller, the newest first."""
+        return self.page(NoticeSerializer, Notice.objects.order_by("-created_at", "-id"))
+
+
+class ReadNoticesView(APIView):
+    """`POST /api/me/notices/read`."""
+
+    @extend_schema(operation_id="readNotices", request=None, responses={200: None}, tags=["accounts"])
+    def post(self, request: Request) -> Response:
+        """All of the caller's notices are read."""
+        notices.mark_read(user=caller(request))
+        return Response(None)

@@ -9,8 +9,9 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from lumi.accounts.addresses import one_spelling
-from lumi.accounts.models import ApiToken, Leaving, Purpose, Scope, Session, User
-from lumi.accounts.statistics import statistics_of
+from lumi.accounts.models import ApiToken, Leaving, Notice, NoticeKind, Purpose, Scope, Session, User
+from lumi.accounts.notices import sentence
+from lumi.accounts.statistics import quotas_of, statistics_of
 from lumi.accounts.tokens import FORM, MOST_DAYS
 from lumi.api.fields import FileUrlField, StrictIntegerField, StrictTextField, TimestampField
 
@@ -159,6 +160,13 @@ class RefreshSerializer(serializers.Serializer[Any]):
     refreshToken = StrictTextField(max_length=4096, source="refresh_token")
 
 
+QUOTA = {
+    "type": ["object", "null"],
+    "properties": {"limit": {"type": "integer"}, "used": {"type": "integer"}},
+    "required": ["limit", "used"],
+}
+
+
 class UserSerializer(serializers.Serializer[User]):
     """A person, as they see themselves."""
 
@@ -171,6 +179,7 @@ class UserSerializer(serializers.Serializer[User]):
     lastLoginAt = TimestampField(source="last_login", allow_null=True)
     isStaff = serializers.BooleanField(source="is_staff")
     statistics = serializers.SerializerMethodField()
+    quota = serializers.SerializerMethodField(help_text="What they may do; null where there is no limit.")
 
     @extend_schema_field({
         "type": "object",
@@ -180,6 +189,15 @@ class UserSerializer(serializers.Serializer[User]):
     def get_statistics(self, user: User) -> dict[str, int]:
         """What they have done, as numbers."""
         return statistics_of(user)
+
+    @extend_schema_field({
+        "type": "object",
+        "properties": dict.fromkeys(settings.ACCOUNT_QUOTAS, QUOTA),
+        "required": list(settings.ACCOUNT_QUOTAS),
+    })  # fmt: skip
+    def get_quota(self, user: User) -> dict[str, Any]:
+        """What they may do, and how much of it they have done."""
+        return quotas_of(user)
 
 
 class TokenPairSerializer(serializers.Serializer[Any]):
@@ -215,6 +233,35 @@ class SessionSerializer(serializers.Serializer[Session]):
     def get_isCurrent(self, session: Session) -> bool:
         """Whether the caller is in it."""
         return bool(session == self.context["request"].auth)
+
+
+class NoticeSerializer(serializers.Serializer[Notice]):
+    """What a decision of staff tells the caller."""
+
+    id = serializers.CharField()
+    kind = serializers.ChoiceField(NoticeKind.choices)
+    modelId = serializers.SerializerMethodField(help_text="The model that it is about. It may be gone.")
+    modelName = serializers.SerializerMethodField(help_text="How it was called at that time.")
+    message = serializers.SerializerMethodField(help_text="A sentence for the person who sees it.")
+    reason = serializers.SerializerMethodField(help_text="In the words of staff.")
+    createdAt = TimestampField(source="created_at")
+    readAt = TimestampField(source="read_at", allow_null=True)
+
+    def get_modelId(self, notice: Notice) -> str | None:
+        """None where it is about no model."""
+        return notice.about or None
+
+    def get_modelName(self, notice: Notice) -> str | None:
+        """None where it is about no model."""
+        return notice.name or None
+
+    def get_message(self, notice: Notice) -> str:
+        """In the language of the call."""
+        return sentence(notice)
+
+    def get_reason(self, notice: Notice) -> str | None:
+        """None where none was given."""
+        return notice.reason or None
 
 
 class ScopesField(serializers.ListField):

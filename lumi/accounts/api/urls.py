@@ -20,4 +20,6 @@ urlpatterns = [
     path("auth/me/email/confirm", me.ConfirmEmailView.as_view(), name="confirm-email"),
     path("auth/me/export", me.ExportView.as_view(), name="export"),
     path("auth/me/delete-code", me.DeleteCodeView.as_view(), name="delete-code"),
+    path("me/notices", me.NoticesView.as_view(), name="notices"),
+    path("me/notices/read", me.ReadNoticesView.as_view(), name="read-notices"),
 ]

@@ -115,8 +115,9 @@ class OwnRowsView(GenericAPIView[Any]):
     """Pages of what is the caller's."""
 
     def page(self, kind: type[Serializer[Any]], rows: QuerySet[Any]) -> Response:
-        """The page that the query asks for, the newest first."""
-        found = self.paginate_queryset(rows.filter(user=caller(self.request)).order_by("-pk")) or []
+        """The page that the query asks for, the newest first unless the rows have an order."""
+        own = rows.filter(user=caller(self.request))
+        found = self.paginate_queryset(own if own.ordered else own.order_by("-pk")) or []
         return self.get_paginated_response([show(kind, self.request, row) for row in found])
 
 

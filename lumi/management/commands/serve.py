@@ -7,8 +7,7 @@ import os
 import signal
 import time
 from argparse import ArgumentParser
-from collections.abc import Callable, Iterable
-from pathlib import PurePosixPath
+from collections.abc import Callable
 from typing import IO, Any
 
 from django.conf import settings
@@ -21,8 +20,6 @@ from lumi.api.parsers import ENVELOPE_BYTES
 from lumi.embedded import EmbeddedWorker, recover
 from lumi.refusals import Channel
 from lumi.wsgi import application
-
-logger = logging.getLogger("lumi.http")
 
 LOOP_SECONDS = 1.0
 HTTP_STOP_SECONDS = 10.0
@@ -40,8 +37,6 @@ ELSEWHERE = (
 )
 NEWEST_CODE = "$(sed -n 's/^X-Lumi-Code: //p' '{folder}'/*.eml | tail -n 1)"
 MAILED_CODE = "the-code-from-the-mail"
-
-Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 class Command(BaseCommand):
@@ -137,7 +132,7 @@ def listen(host: str, port: int, channels: dict[int, Any]) -> Any:
     """The listening server. Raises CommandError with a sentence when the address cannot be had."""
     try:
         server = create_server(
-            logged(application),
+            application,
             map=channels,
             host=host,
             port=port,
@@ -161,30 +156,6 @@ def listen(host: str, port: int, channels: dict[int, Any]) -> Any:
 def busy(channel: Any) -> bool:
     """Whether a request is being answered on this connection, or its answer is not out yet."""
     return bool(channel.requests or channel.total_outbufs_len)
-
-
-def logged(app: Wsgi) -> Wsgi:
-    """One line a request: method, path, status, time. No query string, no key of a file: both may be secrets."""
-
-    def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        began = time.monotonic()
-
-        def start(status: str, *rest: Any) -> Any:
-            path = shown_path(environ.get("PATH_INFO", ""))
-            milliseconds = round((time.monotonic() - began) * 1000)
-            logger.info("%s %s %s %d ms", environ["REQUEST_METHOD"], path, status[:3], milliseconds)
-            return start_response(status, *rest)
-
-        return app(environ, start)
-
-    return answer
-
-
-def shown_path(path: str) -> str:
-    """The path as it may stand in a log. Whoever has the whole address of a file may read it."""
-    if path.startswith(settings.MEDIA_URL):
-        path = f"{settings.MEDIA_URL}.../{PurePosixPath(path).name}"
-    return path.encode("unicode_escape").decode()
 
 
 def shown_host(host: str) -> str:

@@ -1,0 +1,1 @@
+"""A whole installation, its files included, as one archive: written here (`exporting`), read there (`importing`)."""

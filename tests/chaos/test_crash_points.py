@@ -105,8 +105,9 @@ def deaths(house: House) -> dict[str, set[str]]:
 def judge(house: House, *, can_ask: bool = False) -> None:
     """Every job that died, and every other one."""
     jobs, died, paid = house.books.jobs(), deaths(house), house.books.charges_by_job()
+    beside = set() if can_ask else {job_of(reference) for reference in house.books.in_submit_window()}
     for job_id, points in died.items():
-        judge_dead(jobs[job_id], points, paid[job_id], can_ask=can_ask)
+        judge_dead(jobs[job_id], points, paid[job_id], can_ask=can_ask, was_beside=job_id in beside)
     judge_bystanders(house, [job for job_id, job in jobs.items() if job_id not in died], paid)
     assert house.books.paid_twice() == []
     assert house.books.unfounded() == []
@@ -114,11 +115,14 @@ def judge(house: House, *, can_ask: bool = False) -> None:
     assert house.books.orphans() == set()
 
 
-def judge_dead(job: Row, points: set[str], times: int, *, can_ask: bool) -> None:
-    """The row of the matrix."""
+def judge_dead(job: Row, points: set[str], times: int, *, can_ask: bool, was_beside: bool) -> None:
+    """The row of the matrix. `was_beside`: its answer was lost; a job that died before it was handed over may later be
+    on its way when the worker dies over another one."""
     if points & UNKNOWN and not can_ask:
         assert (job["status"], job["error_code"]) == ("FAILED", "OUTCOME_UNKNOWN"), (job, points)
         assert times == (0 if points & FREE else 1), (job, points)
+    elif was_beside and points <= set(BEFORE):
+        assert (job["status"], job["error_code"], times <= 1) == ("FAILED", "OUTCOME_UNKNOWN", True), (job, points)
     else:
         assert (job["status"], times) == ("COMPLETED", 1), (job, points)
 

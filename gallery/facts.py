@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, TypedDict
 
 from django.conf import settings
-from django.db.models import QuerySet, Sum
+from django.db.models import Sum
 from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.module_loading import import_string
@@ -13,8 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from gallery.models import Model, Moderation, Report, Visibility
 from lumi.accounts.exports import Record, each, path_for
 from lumi.accounts.models import User
-
-MOST_COUNTED = 2000
+from lumi.pages import bounded
 
 
 class JobFacts(TypedDict):
@@ -78,12 +77,6 @@ def facts_of_person(user_id: str) -> list[dict[str, Any]]:
         {"label": _("reports received"), "value": bounded(received),
          "link": link("model", **own, open_reports__gt="0")},
     ]  # fmt: skip
-
-
-def bounded(rows: "QuerySet[Any]") -> str:
-    """How many there are, as far as anybody counts."""
-    count = rows[:MOST_COUNTED].count()
-    return f"{count}+" if count == MOST_COUNTED else str(count)
 
 
 def link(table: str, **filters: str) -> str:

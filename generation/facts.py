@@ -15,8 +15,8 @@ from generation.models import GeneratedImage, GenerationRequest, ModelGeneration
 from generation.states import FAILED, JobStatus
 from lumi.accounts.exports import Record, each, path_for
 from lumi.accounts.models import User
+from lumi.pages import bounded
 
-MOST_COUNTED = 2000
 NOT_MADE = FAILED | {JobStatus.CANCELLED}
 
 
@@ -60,12 +60,6 @@ def facts_of_person(user_id: str) -> list[dict[str, Any]]:
         {"label": _("spent this month"), "value": in_currency(month), "link": to_calls},
         {"label": _("spent in all"), "value": in_currency(calls), "link": to_calls},
     ]
-
-
-def bounded(rows: "QuerySet[Any]") -> str:
-    """How many there are, as far as anybody counts."""
-    count = rows[:MOST_COUNTED].count()
-    return f"{count}+" if count == MOST_COUNTED else str(count)
 
 
 def in_currency(calls: "QuerySet[ProviderCall]") -> str:

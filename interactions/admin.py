@@ -8,7 +8,8 @@ from django.utils.translation import gettext_lazy as _
 
 from interactions.models import ModelInteraction
 from lumi.accounts.models import User
-from lumi.admin import MOST_COUNTED, ReadOnly
+from lumi.admin import ReadOnly
+from lumi.pages import MOST_COUNTED
 
 
 @admin.register(ModelInteraction)

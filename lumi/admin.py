@@ -25,9 +25,8 @@ from lumi import audit
 from lumi.again import again_after_deadlock
 from lumi.forms import ManyRulesForm, RuleForm
 from lumi.models import AuditEntry, DoomedFile, FilterRule
+from lumi.pages import MOST_COUNTED
 from lumi.process import acting_as
-
-MOST_COUNTED = 2000
 
 
 def staff(request: HttpRequest) -> str:

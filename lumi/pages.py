@@ -5,6 +5,8 @@ from typing import Any
 
 from django.db.models import QuerySet
 
+MOST_COUNTED = 2000  # rows of a table that is never counted whole
+
 
 def each(rows: QuerySet[Any], size: int = 1000) -> Iterator[Any]:
     """The rows by their primary key, whatever its type."""
@@ -19,3 +21,9 @@ def pages(rows: QuerySet[Any], size: int = 1000) -> Iterator[list[Any]]:
     while page:
         yield page
         page = list(rows.filter(pk__gt=page[-1].pk)[:size])
+
+
+def bounded(rows: QuerySet[Any]) -> str:
+    """How many there are, as far as anybody counts."""
+    count = rows[:MOST_COUNTED].count()
+    return f"{count}+" if count == MOST_COUNTED else str(count)

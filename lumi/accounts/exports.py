@@ -20,7 +20,7 @@ from django.utils import translation
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
-from lumi import files
+from lumi import files, pages
 from lumi.accounts.models import ApiToken, EmailVerificationCode, Notice, Session, Strike, User
 from lumi.api.fields import timestamp
 
@@ -40,12 +40,9 @@ def records_of(user: User) -> dict[str, Iterator[Record]]:
     return {name: import_string(slot)(user) for name, slot in settings.ACCOUNT_EXPORTS.items()}
 
 
-def each(rows: QuerySet[Any], size: int = 100) -> Iterator[Any]:
-    """The rows by id, a page at a time: MySQL's driver would fetch all of them at once, whatever is said to it."""
-    last = ""
-    while page := list(rows.filter(pk__gt=last).order_by("pk")[:size]):
-        yield from page
-        last = page[-1].pk
+def each(rows: QuerySet[Any]) -> Iterator[Any]:
+    """The rows by id, in small pages: each may have files."""
+    return pages.each(rows, size=100)
 
 
 def has_anything(user: User) -> bool:

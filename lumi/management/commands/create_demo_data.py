@@ -28,7 +28,7 @@ The same --seed gives the same gallery, counted back from now. A seed can be use
 
 PAGES = (
     ("the front page of the staff", "admin:index"),
-    ("models to moderate", "admin:gallery_model_changelist"),
+    ("models to moderate", "admin:gallery_model_queue"),
     ("image jobs", "admin:generation_imagegenerationjob_changelist"),
     ("model jobs", "admin:generation_modelgenerationjob_changelist"),
     ("requests", "admin:generation_generationrequest_changelist"),
